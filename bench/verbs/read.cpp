@@ -1,0 +1,231 @@
+#include <fcntl.h>
+#include <unistd.h>
+#include <cstdio>
+#include <string>
+
+#include "common/machine.hpp"
+#include "common/measure.hpp"
+#include "common/options.hpp"
+#include "common/quantities.hpp"
+#include "common/report.hpp"
+#include "common/scratch.hpp"
+#include "raw/files.hpp"
+#include "raw/read_loop.hpp"
+#include "verbs/verbs.hpp"
+#include "workload/context.hpp"
+#include "workload/log_reads.hpp"
+
+namespace nori::bench {
+
+namespace {
+
+constexpr std::string_view introduction =
+    "nori-bench read: how fast a log is replayed\n"
+    "\n"
+    "Writes a log, opens it again, and reads it from its start to its end: by reader::next, by\n"
+    "reader::next_batch, and, in turn with them, a raw loop over a file of the same frames, which\n"
+    "reads 256 KiB at a time and checks the CRC of each record.\n"
+    "\n"
+    "  nori-bench read --size 1KiB --records 200k --dir /var/lib/x\n"
+    "  nori-bench read --cold                  also from the disk rather than the page cache\n";
+
+struct reading_options {
+  run_options run;
+  log_options log;
+  std::uint64_t records = 200'000;
+  bool cold = false;
+
+  reading_options() { log.size = 1024; }
+};
+
+option_table table_of(reading_options& to) {
+  option_table table;
+  table.add_heading("The load:");
+  table.add("size", "BYTES", "Of a record's value; its key is empty. Up to 1MiB. (1KiB)",
+            [&to](std::string_view text) { to.log.size = within(parse_bytes(text), 1, size_max); });
+  table.add("records", "N", "Records in the log. (200k)", [&to](std::string_view text) {
+    to.records = within(parse_count(text), 1, 1'000'000'000);
+  });
+  table.add("cold", "", "Also with nothing in the page cache; one pass in each round.",
+            [&to](std::string_view) { to.cold = true; });
+  add_log_options(table, to.log);
+  add_run_options(table, to.run);
+  return table;
+}
+
+// Takes the files of a directory out of the page cache.
+void drop_cached(const std::filesystem::path& dir) {
+  settle(dir);
+  for (const auto& each : std::filesystem::recursive_directory_iterator(dir)) {
+    if (!each.is_regular_file()) continue;
+    const raw::descriptor file = raw::open_for_reading(each.path());
+    static_cast<void>(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED));
+  }
+}
+
+/// What was found out with the page cache hot, or cold.
+struct findings {
+  figures next;
+  figures next_batch;
+  figures raw;
+  ratios next_to_raw;
+  ratios next_batch_to_raw;
+};
+
+findings findings_of(const std::vector<std::vector<turn_result>>& rounds) {
+  return {figures_of(rounds, 0), figures_of(rounds, 1), figures_of(rounds, 2),
+          ratios_of(rounds, 0, 2), ratios_of(rounds, 1, 2)};
+}
+
+struct report {
+  machine here;
+  std::vector<std::string> warnings;
+  std::size_t frame_bytes = 0;
+  nori::backend backend = nori::backend::automatic;
+  findings hot;
+  findings cold;
+
+  report() = default;
+};
+
+void add_rows(text_table& table, const std::string& name, const findings& f) {
+  const auto row = [&](const std::string& what, auto of) {
+    table.add({name + what, of(f.next), of(f.next_batch), of(f.raw)});
+  };
+  row(" records/s", [](const figures& of) { return count_text(of.records_per_s.median); });
+  const auto ratio = [](const ratios& of) { return digits_text(of.records_per_s.median); };
+  const auto range = [](const ratios& of) {
+    return digits_text(of.records_per_s.lowest) + " .. " + digits_text(of.records_per_s.highest);
+  };
+  table.add({name + " nori / raw", ratio(f.next_to_raw), ratio(f.next_batch_to_raw)});
+  table.add({name + " lowest .. highest", range(f.next_to_raw), range(f.next_batch_to_raw)});
+  row(" p50/call", [](const figures& of) { return time_text(of.p50_ns.median); });
+  row(" p99/call", [](const figures& of) { return time_text(of.p99_ns.median); });
+  row(" p99.9/call", [](const figures& of) { return time_text(of.p999_ns.median); });
+  row(" CPU/record", [](const figures& of) { return time_text(of.cpu_ns_per_record.median); });
+  row(" heap allocations/record",
+      [](const figures& of) { return digits_text(of.allocations_per_call.median); });
+}
+
+std::string table_text(const reading_options& options, const report& r) {
+  text_table table;
+  table.add({"", "next", "next_batch", "raw"});
+  add_rows(table, "hot", r.hot);
+  if (options.cold) add_rows(table, "cold", r.cold);
+  table.add({"resident", bytes_text(static_cast<double>(r.hot.next.resident)),
+             bytes_text(static_cast<double>(r.hot.next_batch.resident)),
+             bytes_text(static_cast<double>(r.hot.raw.resident))});
+  return std::to_string(options.records) + " records of " + std::to_string(options.log.size) +
+         " B, " + std::string(backend_text(r.backend)) + "\n" + machine_text(r.here) + "\n\n" +
+         table.text() + "\nraw: pread of 256 KiB at a time, CRC-32C of each record.\n";
+}
+
+json::object json_of(const findings& f) {
+  json::object made = to_json(f.next);
+  add_ratios(made, f.next_to_raw);
+  json::object batch = to_json(f.next_batch);
+  add_ratios(batch, f.next_batch_to_raw);
+  made["next_batch"] = std::move(batch);
+  made["raw"] = to_json(f.raw);
+  return made;
+}
+
+json::object json_of(const reading_options& options, const report& r) {
+  json::object made;
+  made["verb"] = "read";
+  for (const auto& [key, value] : json_of(r.hot)) made[key] = value;
+  if (options.cold) made["cold"] = json_of(r.cold);
+  made["frame_bytes"] = r.frame_bytes;
+  made["backend"] = backend_text(r.backend);
+  json::object given = to_json(options.log);
+  given["records"] = options.records;
+  given["seconds"] = options.run.seconds;
+  given["rounds"] = options.run.rounds;
+  made["options"] = std::move(given);
+  made["machine"] = to_json(r.here);
+  made["warnings"] = to_json(r.warnings);
+  return made;
+}
+
+report measure(const reading_options& options) {
+  const scratch_directory scratch(options.run.dir);
+  const other_programs others;
+  report made;
+  made.here = describe_machine(scratch.path());
+  made.warnings = warnings_about(made.here);
+  const framing found = find_framing(options.log, scratch.path());
+  made.frame_bytes = found.frame_bytes;
+  made.backend = found.backend;
+  const std::uint64_t bytes = options.records * found.frame_bytes;
+  if (2 * bytes + 2 * options.log.segment_bytes > made.here.free_bytes) {
+    throw std::runtime_error(
+        options.run.dir.string() + ": " + bytes_text(static_cast<double>(made.here.free_bytes)) +
+        " are free, the log and the raw file need " + bytes_text(static_cast<double>(2 * bytes)));
+  }
+
+  const auto log_dir = scratch.path() / "log";
+  const auto raw_file = scratch.path() / "raw";
+  write_log(options.log, options.records, log_dir);
+  raw::write_frames(raw_file, make_value(options.log.size), found.frame_bytes, options.records);
+  // What reading brings into the page cache lies differently there than what writing leaves.
+  drop_cached(scratch.path());
+
+  const auto log_once = [&](read_call call, const std::function<void()>& before) {
+    return read_log_once(options.log, options.records, log_dir, call, before);
+  };
+  const auto raw_once = [&] {
+    return take_pass([&](turn& now) { raw::read_frames(raw_file, now); });
+  };
+  // Fills it, and finds out whether everything is there.
+  static_cast<void>(log_once(read_call::next, [] {}));
+  static_cast<void>(raw_once());
+
+  std::vector<contestant> hot;
+  for (const read_call call : {read_call::next, read_call::next_batch}) {
+    hot.emplace_back(call == read_call::next ? "next" : "next_batch", [&, call](double seconds) {
+      return read_log(options.log, options.records, log_dir, call, seconds);
+    });
+  }
+  hot.emplace_back("raw", [&](double seconds) {
+    return take_turn(seconds, scratch.path(), 1, [&](turn& now) {
+      while (now.now() != phase::over) raw::read_frames(raw_file, now);
+    });
+  });
+  made.hot = findings_of(take_rounds(hot, options.run.rounds, options.run.seconds));
+  add_doubts(made.warnings, others, made.hot.next_to_raw.records_per_s);
+
+  if (options.cold) {
+    const auto drop = [&] { drop_cached(scratch.path()); };
+    std::vector<contestant> cold;
+    for (const read_call call : {read_call::next, read_call::next_batch}) {
+      cold.emplace_back(call == read_call::next ? "next, cold" : "next_batch, cold",
+                        [&, call](double) { return log_once(call, drop); });
+    }
+    cold.emplace_back("raw, cold", [&](double) {
+      drop();
+      return raw_once();
+    });
+    made.cold = findings_of(take_rounds(cold, options.run.rounds, options.run.seconds));
+  }
+  return made;
+}
+
+}  // namespace
+
+int read_verb(arguments given) {
+  reading_options options;
+  const option_table table = table_of(options);
+  if (!table.parse(given)) {
+    std::printf("%s\n%s", introduction.data(), table.help().c_str());
+    return 0;
+  }
+  check(options.run);
+  check(options.log);
+  const report made = measure(options);
+  print(options.run, table_text(options, made));
+  print_warnings(made.warnings);
+  write_json(options.run, json_of(options, made));
+  return 0;
+}
+
+}  // namespace nori::bench

@@ -1,0 +1,141 @@
+#ifndef NORI_ENGINE_TAIL_HPP
+#define NORI_ENGINE_TAIL_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+
+#include <nori/position.hpp>
+
+#include "format/frame.hpp"
+#include "format/record_codec.hpp"
+#include "format/segment_header.hpp"
+
+namespace nori::engine {
+
+/// Counts the bytes that pass through the buffer, over all segments; never goes back except over
+/// what was not submitted. A segment's bytes are contiguous in it, and a stream offset and the file
+/// offset it stands for agree modulo format::block_bytes.
+using stream_offset = std::uint64_t;
+
+[[nodiscard]] constexpr std::uint64_t block_floor(std::uint64_t n) noexcept {
+  return n & ~std::uint64_t{format::block_bytes - 1};
+}
+[[nodiscard]] constexpr std::uint64_t block_ceil(std::uint64_t n) noexcept {
+  return block_floor(n + format::block_bytes - 1);
+}
+
+/// The run of a segment's bytes that went through the buffer.
+struct extent {
+  std::uint64_t segment_id = 0;
+  stream_offset base = 0;   ///< stands for offset 0 of the file (in modular arithmetic)
+  stream_offset begin = 0;  ///< first byte that went through the buffer
+  stream_offset end = 0;    ///< behind the last byte; of the last extent: the head
+};
+
+/// State of the chain of frames behind some frame.
+struct chain_state {
+  std::uint64_t sequence = 0;    ///< of the last frame
+  std::uint32_t crc = 0;         ///< of the last frame
+  std::uint32_t epoch = 0;       ///< in force
+  std::uint64_t records = 0;     ///< record frames in the log up to here
+  std::uint64_t last_frame = 0;  ///< offset of the last frame in its segment; 0: none in it
+};
+
+/// What every segment of the log carries.
+struct log_settings {
+  format::log_id log{};
+  std::uint32_t node_id = 0;
+  std::uint64_t segment_bytes_max = 0;
+  std::uint64_t record_bytes_max = 0;
+};
+
+/// The end of the log in memory: lays frames into the ring buffer and keeps the chain.
+///
+/// Decides nothing about I/O and does none. The caller makes sure that there is room before it
+/// appends.
+class tail {
+ public:
+  /// A segment keeps this much behind its last record: for a marker when the log falls idle and
+  /// one when it is closed.
+  static constexpr std::uint64_t marker_reserve_bytes = 2 * format::frame_header_bytes;
+
+  /// `ring` is readable and writable for twice `ring_bytes`, its second half being its first.
+  /// The stream starts with the last partial block before `end_offset`, which the caller puts into
+  /// the ring at the block's place: ring_at(block_floor(head())).
+  tail(std::byte* ring, std::size_t ring_bytes, const log_settings& settings,
+       std::uint64_t segment_id, std::uint64_t end_offset, const chain_state& chain);
+
+  /// Seals the segment and begins the next one (or the first of a log) with its header.
+  void begin_segment(std::uint64_t segment_id, std::uint64_t created_ns, bool reused_file = false);
+
+  /// Takes over frames (or a whole header) that were laid before, as they are; with a
+  /// `segment_id` other than the last extent's they begin that segment.
+  void adopt(std::uint64_t segment_id, std::span<const std::byte> bytes, const chain_state& chain);
+
+  /// The next append starts a new epoch with a frame of its own.
+  void begin_epoch(std::uint32_t epoch) noexcept { pending_epoch_ = epoch; }
+
+  /// Bytes that `frames_bytes` of frames take in the stream, and whether they need a new segment.
+  struct demand {
+    std::uint64_t bytes;
+    bool rotates;
+  };
+  [[nodiscard]] demand demand_of(std::uint64_t frames_bytes) const noexcept;
+  /// Largest frames_bytes that can ever be appended at once.
+  [[nodiscard]] std::uint64_t frames_bytes_highest() const noexcept;
+
+  /// Lays one frame. `continues`: the next frame belongs to the same batch.
+  position append_record(const format::prepared_record& what, bool continues,
+                         std::uint64_t durable_sequence) noexcept;
+  /// Also begins the epoch that is due. Only where marker_bytes() fit.
+  void append_marker(bool closed, std::uint64_t durable_sequence) noexcept;
+  /// Bytes that append_marker lays.
+  [[nodiscard]] std::uint64_t marker_bytes() const noexcept {
+    return format::frame_header_bytes * (pending_epoch_ != 0 ? 2 : 1);
+  }
+
+  /// Turns the frames in [from, to), which are not submitted, into fillers, and chains all frames
+  /// from there on anew. Linear in what lies between `from` and the head.
+  void cancel(stream_offset from, stream_offset to) noexcept;
+
+  /// Drops extents that end at or before `before`, but never the last one.
+  void forget(stream_offset before);
+
+  [[nodiscard]] stream_offset head() const noexcept { return extents_.back().end; }
+  [[nodiscard]] const chain_state& chain() const noexcept { return chain_; }
+  [[nodiscard]] const std::deque<extent>& extents() const noexcept { return extents_; }
+  /// The extent that the byte at `at` belongs to (at the head: the last one).
+  [[nodiscard]] const extent& extent_at(stream_offset at) const noexcept;
+  /// The position of a byte in the stream.
+  [[nodiscard]] position position_of(stream_offset at) const noexcept;
+  /// Where in the stream a position lies: before all extents 0, behind the head nothing sensible.
+  [[nodiscard]] stream_offset stream_of(position at) const noexcept;
+  [[nodiscard]] std::byte* ring_at(stream_offset at) const noexcept {
+    return ring_ + (at & (ring_bytes_ - 1));
+  }
+  [[nodiscard]] std::size_t ring_bytes() const noexcept { return ring_bytes_; }
+  /// Something was laid since construction.
+  [[nodiscard]] bool begun() const noexcept { return begun_; }
+  [[nodiscard]] bool last_is_marker() const noexcept { return last_is_marker_; }
+
+ private:
+  std::byte* lay(format::frame_kind kind, std::uint8_t flags, std::uint32_t length,
+                 std::uint64_t durable_sequence) noexcept;
+  void lay_pending_epoch(std::uint64_t durable_sequence) noexcept;
+
+  std::byte* ring_;
+  std::size_t ring_bytes_;
+  log_settings settings_;
+  std::deque<extent> extents_;
+  chain_state chain_;
+  std::uint32_t seed_ = 0;
+  std::uint32_t pending_epoch_ = 0;  ///< 0: none
+  bool last_is_marker_ = false;
+  bool begun_ = false;
+};
+
+}  // namespace nori::engine
+
+#endif

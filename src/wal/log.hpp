@@ -1,0 +1,288 @@
+#ifndef NORI_WAL_LOG_HPP
+#define NORI_WAL_LOG_HPP
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <nori/wal.hpp>
+
+#include "engine/group_commit.hpp"
+#include "engine/tail.hpp"
+#include "format/segment_header.hpp"
+#include "storage/storage.hpp"
+#include "wal/segment_set.hpp"
+#include "wal/waiter.hpp"
+
+namespace nori {
+
+struct opened_parts;
+class log_registry;
+
+/// The log behind wal: performs what the engine decides, and resumes who waited for it.
+///
+/// Two kinds of state:
+/// - what appends and readers touch is guarded by mutex_, held for short copies only, never across
+///   a system call or a suspension;
+/// - what I/O touches belongs to the strand.
+/// A `_locked` function is called with the mutex held; a `_on_strand` one on the strand.
+class log : public std::enable_shared_from_this<log> {
+ public:
+  using shared = std::shared_ptr<log>;
+  using stream_offset = engine::stream_offset;
+
+  explicit log(opened_parts parts);
+  ~log();
+
+  /// Makes the storage that a log works on; completions are called on the executor.
+  using storage_factory = std::function<asio::awaitable<std::shared_ptr<storage::storage>>(
+      storage::completion_executor)>;
+
+  static asio::awaitable<wal::opened> open(nori::config options);
+  static asio::awaitable<wal::opened> open(nori::config options, storage_factory make_storage);
+
+  /// Starts the background work of a log that may be written. Once, after construction.
+  void start();
+
+  // What wal offers; `self` keeps the log alive while the coroutine is suspended.
+  static asio::awaitable<position> append(shared self, record_view what);
+  static asio::awaitable<batch_positions> append_batch(shared self,
+                                                       std::span<const record_view> batch,
+                                                       std::span<position> positions);
+  boost::system::result<position> try_append(const record_view& what) noexcept;
+  enum class mark : std::uint8_t {
+    appended,  ///< in the buffer
+    written,   ///< in a segment
+    durable,
+    settled,  ///< durable up to the end of a batch
+  };
+  static asio::awaitable<void> wait_all(shared self, mark which);
+  static asio::awaitable<void> wait_for(shared self, mark which, position at);
+  static asio::awaitable<void> close(shared self);
+  static asio::awaitable<deleted_segments> delete_segments_before(shared self, position before);
+  reader read_from(position from, read_options options);
+
+  [[nodiscard]] position current_position() const;
+  [[nodiscard]] position durable_position() const;
+  [[nodiscard]] position first_position() const;
+  [[nodiscard]] const nori::config& config() const noexcept { return config_; }
+  [[nodiscard]] nori::backend backend() const noexcept { return storage_->which(); }
+  [[nodiscard]] boost::system::error_code failure() const;
+
+  /// The last handle is gone: pending operations end as if cancelled.
+  void abandon() noexcept;
+  /// Logs of this process that were abandoned and still hold their directory.
+  [[nodiscard]] static int winding_down() noexcept;
+  /// The execution context goes away: handlers are destroyed without being called.
+  void shutdown() noexcept;
+
+  // What a cursor needs.
+
+  /// What a reader may see of a segment.
+  struct view {
+    segment_ptr segment;        ///< null: deleted, or not there yet
+    std::uint64_t end = 0;      ///< visible bytes of the segment
+    bool sealed = false;        ///< all of it is visible and a next segment follows
+    std::uint64_t next_id = 0;  ///< with sealed
+  };
+  /// `id` 0 stands for the oldest segment.
+  [[nodiscard]] view view_of(std::uint64_t id, visibility sees) const;
+  /// From this offset on, what is visible of a segment is in the buffer; below it, in the file.
+  [[nodiscard]] std::uint64_t recent_from(std::uint64_t segment_id) const;
+  /// Copies what the buffer still holds of [offset, offset + bytes) of a segment, all or nothing.
+  [[nodiscard]] bool copy_recent(std::uint64_t segment_id, std::uint64_t offset, std::byte* to,
+                                 std::size_t bytes) const;
+  /// Waits until more than `end` bytes of a segment are visible, or it is sealed.
+  /// Throws errc::closed or errc::log_failed when that can't happen any more.
+  static asio::awaitable<void> wait_visible(shared self, position end, visibility sees);
+  [[nodiscard]] asio::awaitable<storage::file_ptr> open_for_reading(segment_ptr segment,
+                                                                    storage::open_mode mode) const;
+  [[nodiscard]] storage::storage& files() const noexcept { return *storage_; }
+
+ private:
+  friend class log_registry;
+
+  // --- log_append.cpp: laying records into the buffer, waiting
+  enum class outcome : std::uint8_t { laid, wait, refused };
+  struct lay_request;
+  [[nodiscard]] format::prepared_record prepare(const record_view& what,
+                                                std::vector<std::byte>& scratch) const;
+  [[nodiscard]] boost::system::error_code refusal_locked() const noexcept;
+  [[nodiscard]] outcome lay_locked(lay_request& what);
+  [[nodiscard]] bool next_has_room_locked(std::uint64_t frames_bytes) const noexcept;
+  [[nodiscard]] bool next_is_too_small_locked() const noexcept;
+  [[nodiscard]] bool wants_marker_locked() const noexcept;
+  void enlist_append_locked(waiter& w, wake_list& wake);
+  void lay_waiting_locked(wake_list& wake);
+  void after_append_locked();
+  [[noreturn]] void throw_error_of(const boost::system::error_code& code) const;
+  template <typename Begin>
+  auto suspend(waiter& w, bool cancellable, Begin begin);
+  void cancel_waiter(waiter& w, asio::cancellation_type type) noexcept;
+  [[nodiscard]] stream_offset mark_locked(mark which) const noexcept;
+  [[nodiscard]] waiter_list& waiters_of(mark which) noexcept;
+  void enlist_locked(waiter& w, mark which, wake_list& wake);
+
+  // --- log_commit.cpp: writing and syncing
+  struct write_slot {
+    storage::io_request request;
+    std::byte* last_block = nullptr;  ///< copy of the partial block, so that it stands still
+    stream_offset from = 0;
+    stream_offset to = 0;
+    std::uint64_t records = 0;
+    std::chrono::steady_clock::time_point started;
+  };
+  void schedule_drive_locked();
+  void drive_on_strand();
+  storage::io_request& prepare_write_on_strand(const engine::step& what, const segment_ptr& to,
+                                               stream_offset base);
+  storage::io_request& prepare_sync_on_strand(const segment_ptr& what);
+  static void write_completed(storage::io_request& request) noexcept;
+  static void sync_completed(storage::io_request& request) noexcept;
+  static void zero_completed(storage::io_request& request) noexcept;
+  bool continue_short_write(write_slot& slot) noexcept;
+  void settle_on_strand();
+  void collect_satisfied_locked(wake_list& wake);
+  void fail_on_strand(const char* operation, boost::system::error_code why);
+  void io_finished_on_strand();
+  void resume_in_place(wake_list& wake);
+  void fill_ahead_on_strand();
+  void arm_window_locked();
+  void arm_window_on_strand();
+  void arm_idle_on_strand();
+  void report_metrics_on_strand();
+
+  // --- log_segments.cpp: preparing, deleting, closing; one at a time
+  asio::awaitable<void> acquire_maintenance();
+  void release_maintenance();
+  asio::awaitable<void> wait_quiet();
+  void request_next_segment_locked();
+  void request_growth_locked();
+  static asio::awaitable<void> prepare_next_segment(shared self);
+  asio::awaitable<void> make_next_segment();
+  static asio::awaitable<void> grow_active_segment(shared self);
+  asio::awaitable<void> allocation_failed(boost::system::error_code why, const char* operation);
+  [[nodiscard]] bool fits_allocation_locked(std::uint64_t frames_bytes) const noexcept;
+  [[nodiscard]] std::uint64_t waiting_frames_bytes() const;
+  asio::awaitable<deleted_segments> delete_before(std::uint64_t segment_id);
+  static asio::awaitable<void> close_on_strand(shared self);
+  static asio::awaitable<void> make_all_durable(shared self);
+  asio::awaitable<void> release_directory(bool tidy);
+  static asio::awaitable<void> let_go(shared self);
+
+  /// Counts the logs that were abandoned until they have let go of everything: it goes last.
+  class winding {
+   public:
+    ~winding();
+    void begin() noexcept;
+    void end() noexcept;
+
+   private:
+    bool begun_ = false;
+  };
+  winding winding_;
+
+  const nori::config config_;
+  storage::completion_executor strand_;
+  const asio::any_io_executor home_;  ///< what the strand runs on
+  asio::execution_context* const context_;
+  const std::shared_ptr<storage::storage> storage_;
+  const std::unique_ptr<storage::ring_memory> ring_;
+  const bool synchronous_;
+  const std::uint64_t piece_bytes_;  ///< of unsynced writes
+  const stream_offset opened_at_;    ///< the head then
+  const bool opened_closed_;         ///< it ended with the mark of a clean close when it was opened
+
+  mutable std::mutex mutex_;
+  engine::tail tail_;
+  engine::group_commit commit_;
+  segment_set segments_;
+  waiter_list durable_waiters_;
+  waiter_list written_waiters_;
+  waiter_list appended_waiters_;  ///< readers that follow what is only appended
+  waiter_list settled_waiters_;   ///< readers that follow what is durable
+  waiter_list room_waiters_;      ///< appends, in order
+  boost::system::error_code failure_;
+  std::string failure_text_;
+  std::uint64_t durable_sequence_ = 0;  ///< last one known durable
+  stream_offset settled_ = 0;           ///< the end of a batch, durable
+  /// Ends of batches, with the sequence there; oldest first.
+  std::vector<std::pair<stream_offset, std::uint64_t>> sequence_marks_;
+  segment_ptr next_;  ///< prepared and ready to be begun, or null
+  /// Segments that are being written or will be: front is where submitted() lies.
+  std::deque<segment_ptr> writing_;
+  /// An append that moves the head up to here wakes the strand.
+  stream_offset kick_at_ = 0;
+  bool drive_posted_ = false;
+  bool preparing_ = false;
+  bool growing_ = false;
+  boost::system::error_code allocation_error_;  ///< why there is no next segment
+  bool closing_ = false;
+  bool closed_ = false;
+  bool abandoned_ = false;
+  bool window_armed_ = false;
+  // Not yet reported to the meter.
+  std::uint64_t records_unreported_ = 0;
+  std::uint64_t bytes_appended_ = 0;
+  std::uint64_t records_appended_ = 0;  ///< since the last write was submitted
+  std::uint64_t rotations_ = 0;
+
+  // The strand's.
+  std::array<write_slot, engine::group_commit::writes_in_flight_max> slots_;
+  std::unique_ptr<std::byte, void (*)(void*)> last_blocks_;
+  storage::io_request sync_request_;
+  std::chrono::steady_clock::time_point sync_started_;
+  // Zeros ahead of the head: a synchronous write into blocks that were written before commits no
+  // metadata.
+  storage::io_request zero_request_;
+  bool zero_in_flight_ = false;
+  segment_ptr zero_segment_;
+  asio::steady_timer window_timer_;
+  asio::steady_timer idle_timer_;
+  bool idle_armed_ = false;
+  stream_offset idle_head_ = 0;
+  format::log_identity identity_;
+  bool maintenance_busy_ = false;
+  waiter_list maintenance_waiters_;
+  std::vector<std::string> spares_;  ///< files of retired segments, to be used again
+  std::exception_ptr close_error_;
+  waiter_list close_waiters_;
+  waiter_list quiet_waiters_;  ///< for no I/O in flight
+  std::size_t io_in_flight_ = 0;
+  bool context_gone_ = false;
+  bool registered_ = false;
+  /// Set while I/O is in flight, so that its buffers live.
+  shared keep_alive_;
+};
+
+/// What recovery hands over to the log.
+struct opened_parts {
+  nori::config config;
+  storage::completion_executor strand;
+  std::shared_ptr<storage::storage> storage;
+  std::unique_ptr<storage::ring_memory> ring;
+  engine::tail tail;
+  segment_set segments;
+  format::log_identity identity;
+  segment_ptr active;  ///< null when the first append begins a segment
+  bool closed;         ///< the log ends with the mark of a clean close
+};
+
+}  // namespace nori
+
+#endif

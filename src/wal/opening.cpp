@@ -1,0 +1,793 @@
+// Opening a log: what is in the directory, what of it survives, and how it goes on.
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <random>
+
+#include "engine/chain_scanner.hpp"
+#include "engine/recovery.hpp"
+#include "format/frame_scan.hpp"
+#include "wal/blocks.hpp"
+#include "wal/identity_file.hpp"
+#include "wal/log.hpp"
+#include "wal/segment_file_reader.hpp"
+
+namespace nori {
+
+using boost::system::system_error;
+using engine::block_ceil;
+using engine::block_floor;
+using format::segment_header_bytes;
+
+namespace {
+
+// A directory whose last owner in this process is still winding down is waited for this long.
+constexpr auto lock_patience = std::chrono::seconds(5);
+
+// Refuses bad values and fills in what is left to us.
+void complete_config(config& options) {
+  const auto refuse = [](const std::string& what) { throw_error(errc::invalid_config, what); };
+  if (options.dir.empty()) refuse("config.dir is empty");
+  if (options.segment_bytes_max < segment_bytes_lowest ||
+      options.segment_bytes_max > segment_bytes_highest) {
+    refuse("config.segment_bytes_max is " + std::to_string(options.segment_bytes_max) +
+           ": 64 KiB to 4 GiB are allowed");
+  }
+  if (options.segment_bytes_max % format::block_bytes != 0) {
+    refuse("config.segment_bytes_max is not a multiple of 4096");
+  }
+  if (!std::has_single_bit(options.buffer_bytes_max) ||
+      options.buffer_bytes_max < buffer_bytes_lowest ||
+      options.buffer_bytes_max > buffer_bytes_highest) {
+    refuse("config.buffer_bytes_max is " + std::to_string(options.buffer_bytes_max) +
+           ": a power of two from 64 KiB to 1 GiB is allowed");
+  }
+  const std::size_t most = std::min<std::uint64_t>(
+      {options.buffer_bytes_max / 2, options.segment_bytes_max / 2, record_bytes_highest});
+  if (options.record_bytes_max == 0) options.record_bytes_max = most;
+  if (options.record_bytes_max > most) {
+    refuse("config.record_bytes_max is " + std::to_string(options.record_bytes_max) + ": 1 to " +
+           std::to_string(most) +
+           " are allowed, half of buffer_bytes_max and of segment_bytes_max");
+  }
+  if (options.fsync.which() == fsync_policy::kind::batch &&
+      (options.fsync.window() <= std::chrono::milliseconds(0) ||
+       options.fsync.window() > std::chrono::hours(1))) {
+    refuse("config.fsync: the window is " + std::to_string(options.fsync.window().count()) +
+           " ms: 1 ms to 1 h are allowed");
+  }
+  if (options.backend > backend::threads) refuse("config.backend is no known backend");
+  if (options.recovery > recovery_mode::salvage) refuse("config.recovery is no known mode");
+  if (options.verify > verification::everything) refuse("config.verify is no known verification");
+  if (options.access > access::read_only) refuse("config.access is no known access");
+  if (options.access == access::read_only && options.recovery == recovery_mode::salvage) {
+    refuse("config.recovery: salvage writes, config.access is read_only");
+  }
+}
+
+std::uint32_t random_epoch(std::uint32_t other_than) {
+  std::random_device source;
+  for (;;) {
+    const std::uint32_t epoch = source();
+    if (epoch != 0 && epoch != other_than) return epoch;
+  }
+}
+
+format::log_id random_log_id() {
+  std::random_device source;
+  format::log_id id;
+  for (std::size_t i = 0; i < id.size(); i += 4) {
+    const std::uint32_t word = source();
+    std::memcpy(id.data() + i, &word, 4);
+  }
+  return id;
+}
+
+// Bytes that the staging file holds for a segment.
+struct staged_piece {
+  std::uint64_t segment_id;
+  std::uint64_t offset;  ///< in the segment
+  std::size_t from;      ///< in the doubled image of the staging file
+  std::size_t bytes;
+};
+
+// Where the log ends.
+struct log_end {
+  std::uint64_t segment_id = 0;  ///< 0: no segment was begun
+  std::uint64_t offset = 0;
+  engine::chain_state chain;
+};
+
+class opening {
+ public:
+  opening(config options, log::storage_factory make_storage)
+      : config_(std::move(options)), make_storage_(std::move(make_storage)) {}
+
+  asio::awaitable<opened_parts> recover();
+  recovery_info info;
+
+ private:
+  bool writable() const noexcept { return config_.access == access::read_write; }
+  bool salvages() const noexcept { return config_.recovery == recovery_mode::salvage; }
+
+  asio::awaitable<void> lock_directory();
+  asio::awaitable<void> take_stock();
+  asio::awaitable<void> read_identity(bool there, const std::vector<engine::segment_file>& files);
+  asio::awaitable<engine::segment_file> look_at(const storage::directory_entry& entry,
+                                                std::uint64_t id);
+  asio::awaitable<void> verify_sealed();
+  asio::awaitable<void> verify_sealed_end(const engine::segment_file& sealed,
+                                          const format::segment_header& next, bool whole);
+  asio::awaitable<void> find_end();
+  void follow_staging(const engine::chain_scanner& scanner);
+  asio::awaitable<void> salvage_from(std::uint64_t segment_id, std::uint64_t offset,
+                                     std::uint64_t bytes, std::string why);
+  asio::awaitable<void> set_aside(std::uint64_t segment_id, std::string why);
+  asio::awaitable<void> carry_staged();
+  asio::awaitable<void> clear_up();
+  asio::awaitable<opened_parts> assemble();
+  segment_file_reader reader_of(storage::file_ptr file, const engine::segment_file& of) const;
+  static engine::chain_state chain_before(const format::segment_header& header);
+  void refuse_damage(const std::string& what) const;
+
+  config config_;
+  log::storage_factory make_storage_;
+  std::optional<storage::completion_executor> strand_;
+  std::shared_ptr<storage::storage> files_;
+  format::log_identity identity_;
+  bool identity_there_ = false;
+  engine::catalog catalog_;
+  std::vector<std::byte> staging_;  ///< twice over, so that no frame wraps
+  std::vector<staged_piece> staged_;
+  log_end end_;
+  std::uint64_t records_before_ = 0;  ///< in deleted segments
+  log_end file_end_;  ///< where the newest segment's file ends, without the staging file
+  std::map<std::uint64_t, std::uint64_t> sealed_ends_;
+  std::vector<std::string> leftovers_;
+};
+
+void opening::refuse_damage(const std::string& what) const {
+  throw_error(errc::corruption, config_.dir.string() + ": " + what + "; nothing was changed");
+}
+
+asio::awaitable<void> opening::lock_directory() {
+  const std::string name(format::lock_file_name);
+  const auto patience_ends = std::chrono::steady_clock::now() + lock_patience;
+  for (;;) {
+    // A log that was destroyed without being closed lets go once its last write has completed.
+    const bool others_wind_down = log::winding_down() != 0;
+    if (co_await files_->lock(name)) co_return;
+    if (!others_wind_down || std::chrono::steady_clock::now() > patience_ends) {
+      throw_error(errc::locked, config_.dir.string());
+    }
+    asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::milliseconds(1));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+}
+
+asio::awaitable<engine::segment_file> opening::look_at(const storage::directory_entry& entry,
+                                                       std::uint64_t id) {
+  engine::segment_file file;
+  file.id = id;
+  file.bytes = entry.bytes;
+  const storage::file_ptr opened = co_await files_->open(entry.name, storage::open_mode::read);
+  std::array<std::byte, segment_header_bytes> bytes{};
+  const std::size_t got =
+      co_await storage::read_at(*files_, opened, 0, bytes.data(), bytes.size(), entry.name);
+  file.header = format::check_segment_header({bytes.data(), got});
+  co_return file;
+}
+
+asio::awaitable<void> opening::read_identity(bool there,
+                                             const std::vector<engine::segment_file>& files) {
+  const std::string name(format::identity_file_name);
+  std::string damage = "the file \"" + name + "\" is missing";
+  if (there) {
+    const storage::file_ptr file = co_await files_->open(name, storage::open_mode::read);
+    std::array<std::byte, format::log_identity_bytes> bytes{};
+    const std::size_t got =
+        co_await storage::read_at(*files_, file, 0, bytes.data(), bytes.size(), name);
+    const format::identity_check check = format::check_log_identity({bytes.data(), got});
+    if (check.verdict == format::header_verdict::valid) {
+      identity_ = check.identity;
+      identity_there_ = true;
+      co_return;
+    }
+    if (check.verdict == format::header_verdict::unsupported_version) {
+      throw_error(errc::unsupported_format, config_.dir.string() +
+                                                ": written by a later version of nori (format " +
+                                                std::to_string(check.identity.version) + ")");
+    }
+    damage = "the file \"" + name + "\" is damaged";
+  }
+  if (!there && files.empty()) co_return;
+  if (!salvages()) refuse_damage(damage);
+  info.corruption_detected = true;
+  info.salvage_report.push_back(damage + ": made anew from the segments");
+  // The oldest valid segment says which log this is.
+  for (const engine::segment_file& file : files) {
+    if (file.header.verdict != format::header_verdict::valid) continue;
+    identity_.log = file.header.header.log;
+    identity_.first_segment_id = file.id;
+    identity_there_ = true;
+    break;
+  }
+  // What it counted is not known: whatever is there.
+  identity_.last_segment_id = files.empty() ? 0 : files.back().id;
+  if (!identity_there_) {
+    identity_.log = random_log_id();
+    identity_.first_segment_id = files.empty() ? 1 : files.front().id;
+    identity_there_ = true;
+  }
+}
+
+asio::awaitable<void> opening::take_stock() {
+  std::vector<engine::segment_file> files;
+  bool identity = false;
+  bool staging = false;
+  for (const storage::directory_entry& entry : co_await files_->list()) {
+    if (!entry.regular) continue;
+    if (const auto id = format::parse_segment_file_name(entry.name)) {
+      files.push_back(co_await look_at(entry, *id));
+    } else if (entry.name == format::identity_file_name) {
+      identity = true;
+    } else if (entry.name == format::staging_file_name) {
+      staging = true;
+    } else if (entry.name == next_identity_file_name) {
+      continue;
+    } else if (entry.name.ends_with(".tmp") || entry.name.starts_with("spare-")) {
+      leftovers_.push_back(entry.name);
+    }
+  }
+  std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  co_await read_identity(identity, files);
+  if (!identity_there_) {
+    info.created = true;
+    co_return;
+  }
+  catalog_ = engine::judge_files(files, identity_);
+  if (!catalog_.damage.empty()) {
+    if (catalog_.unsupported) {
+      throw_error(errc::unsupported_format, config_.dir.string() + ": " + catalog_.damage);
+    }
+    if (!salvages()) refuse_damage(catalog_.damage);
+    info.corruption_detected = true;
+    info.salvage_report.push_back(catalog_.damage);
+    for (const std::uint64_t id : catalog_.beyond) co_await set_aside(id, {});
+    catalog_.unbegun.clear();
+  }
+  if (!catalog_.begun.empty()) {
+    records_before_ = catalog_.begun.front().header.header.records_before;
+  }
+  if (staging) {
+    const std::string name(format::staging_file_name);
+    const storage::file_ptr file = co_await files_->open(name, storage::open_mode::read);
+    const std::uint64_t bytes = co_await files_->size(file);
+    // A ring of a size that nori never makes is not one: a crash left it half made.
+    if (std::has_single_bit(bytes) && bytes >= buffer_bytes_lowest &&
+        bytes <= buffer_bytes_highest) {
+      staging_.resize(2 * bytes);
+      co_await storage::read_at(*files_, file, 0, staging_.data(), bytes, name);
+      std::memcpy(staging_.data() + bytes, staging_.data(), bytes);
+    }
+  }
+}
+
+segment_file_reader opening::reader_of(storage::file_ptr file,
+                                       const engine::segment_file& of) const {
+  return {*files_, std::move(file), format::segment_file_name(of.id), of.bytes};
+}
+
+engine::chain_state opening::chain_before(const format::segment_header& header) {
+  engine::chain_state chain;
+  chain.sequence = header.first_sequence - 1;
+  chain.crc = header.previous_crc;
+  chain.epoch = header.epoch;
+  chain.records = header.records_before;
+  return chain;
+}
+
+// A segment that has a successor must be intact to the end that the successor names.
+asio::awaitable<void> opening::verify_sealed_end(const engine::segment_file& sealed,
+                                                 const format::segment_header& next, bool whole) {
+  const std::string name = format::segment_file_name(sealed.id);
+  const storage::file_ptr file = co_await files_->open(name, storage::open_mode::read);
+  segment_file_reader from = reader_of(file, sealed);
+  const std::uint32_t seed = format::segment_seed(identity_.log, sealed.id);
+  ++info.segments_scanned;
+  if (!whole) {
+    --info.segments_scanned;
+    if (next.previous_last_frame == 0) co_return;
+    const std::uint64_t bytes =
+        next.previous_end - std::min(next.previous_end, next.previous_last_frame);
+    std::vector<std::byte> frame(
+        std::min<std::uint64_t>(bytes, format::frame_bytes(format::body_bytes_highest)));
+    co_await from.read(next.previous_last_frame, frame.data(), frame.size());
+    const auto check = format::check_frame(frame, seed, frame.size());
+    if (check.verdict == format::frame_verdict::valid && check.header.crc == next.previous_crc &&
+        check.header.sequence + 1 == next.first_sequence) {
+      co_return;
+    }
+    co_await salvage_from(sealed.id, next.previous_last_frame, sealed.bytes,
+                          name + " offset " + std::to_string(next.previous_last_frame) +
+                              ": the last record is damaged");
+    co_return;
+  }
+  engine::chain_scanner scanner(seed, chain_before(sealed.header.header), segment_header_bytes,
+                                std::min(sealed.bytes, next.previous_end));
+  co_await from.scan(scanner);
+  if (scanner.offset() == next.previous_end && scanner.chain().crc == next.previous_crc &&
+      scanner.chain().sequence + 1 == next.first_sequence) {
+    co_return;
+  }
+  co_await salvage_from(sealed.id, scanner.last_batch().offset, sealed.bytes,
+                        name + " offset " + std::to_string(scanner.offset()) + ": damaged data");
+}
+
+asio::awaitable<void> opening::verify_sealed() {
+  // The one before the newest is looked at always, the others when everything is to be saved.
+  const std::size_t count = catalog_.begun.size();
+  for (std::size_t i = 0; i + 1 < catalog_.begun.size(); ++i) {
+    const bool whole = salvages() || config_.verify == verification::everything;
+    if (!whole && i + 2 < count) continue;
+    co_await verify_sealed_end(catalog_.begun[i], catalog_.begun[i + 1].header.header, whole);
+  }
+}
+
+void opening::follow_staging(const engine::chain_scanner& scanner) {
+  // Frames in the staging file continue the chain where the segment's file ends; a new segment
+  // begins there with its header. Positions are found by what the bytes say, for the ring has no
+  // structure of its own.
+  const std::size_t ring = staging_.size() / 2;
+  std::uint64_t segment_id = end_.segment_id;
+  std::uint32_t seed = format::segment_seed(identity_.log, segment_id);
+  engine::chain_state chain = scanner.chain();
+  std::uint64_t offset = scanner.offset();
+  log_end reached = end_;
+  const std::span<const std::byte> image(staging_);
+  for (bool moved = true; moved;) {
+    moved = false;
+    format::frame_pattern pattern;
+    pattern.sequence_min = pattern.sequence_max = chain.sequence + 1;
+    pattern.previous_crc = chain.crc;
+    if (segment_id != 0) {
+      if (const auto found = format::frame_scanner(image, seed).next(0, pattern)) {
+        engine::chain_scanner further(seed, chain, offset, segment_bytes_highest);
+        const std::size_t from = *found % ring;
+        further.feed(image.subspan(from, ring));
+        if (further.offset() > offset) {
+          staged_.push_back(
+              {segment_id, offset, from, static_cast<std::size_t>(further.offset() - offset)});
+          if (further.last_batch().offset > offset) {
+            const auto& batch = further.last_batch();
+            reached = {segment_id, batch.offset, batch.chain};
+            if (batch.last_record != 0) {
+              info.last_valid_position = position{segment_id, batch.last_record};
+            }
+          }
+          chain = further.chain();
+          offset = further.offset();
+          moved = true;
+        }
+      }
+    }
+    for (std::size_t at = 0; at < ring && !moved; at += format::block_bytes) {
+      const auto check = format::check_segment_header(image.subspan(at, segment_header_bytes));
+      if (check.verdict != format::header_verdict::valid) continue;
+      const format::segment_header& header = check.header;
+      const std::uint64_t next_id = segment_id == 0 ? identity_.first_segment_id : segment_id + 1;
+      const bool continues = header.log == identity_.log && header.segment_id == next_id &&
+                             header.first_sequence == chain.sequence + 1 &&
+                             header.previous_crc == chain.crc;
+      const bool has_file = std::any_of(catalog_.unbegun.begin(), catalog_.unbegun.end(),
+                                        [&](const auto& file) { return file.id == next_id; });
+      if (!continues || !has_file) continue;
+      segment_id = next_id;
+      seed = format::segment_seed(identity_.log, segment_id);
+      sealed_ends_[header.previous_segment_id] = header.previous_end;
+      chain = chain_before(header);
+      offset = segment_header_bytes;
+      staged_.push_back({segment_id, 0, at, segment_header_bytes});
+      moved = true;
+    }
+  }
+  end_ = reached;
+  // What lies behind the last whole batch does not count.
+  std::erase_if(staged_, [&](const staged_piece& piece) {
+    return piece.segment_id > end_.segment_id ||
+           (piece.segment_id == end_.segment_id && piece.offset >= end_.offset);
+  });
+  for (staged_piece& piece : staged_) {
+    if (piece.segment_id == end_.segment_id) {
+      piece.bytes = std::min<std::uint64_t>(piece.bytes, end_.offset - piece.offset);
+    }
+    info.bytes_from_staging += piece.bytes;
+  }
+  if (!staged_.empty()) info.clean_close = false;
+}
+
+asio::awaitable<void> opening::find_end() {
+  end_ = {};
+  std::optional<segment_file_reader> active;
+  std::uint32_t seed = 0;
+  std::uint64_t frame_bytes_max = 0;
+  engine::chain_scanner::committed last;
+  bool batch_open = false;
+  if (!catalog_.begun.empty()) {
+    const engine::segment_file& newest = catalog_.begun.back();
+    const format::segment_header& header = newest.header.header;
+    const std::string name = format::segment_file_name(newest.id);
+    const storage::file_ptr file = co_await files_->open(name, storage::open_mode::read_direct);
+    active.emplace(reader_of(file, newest));
+    seed = format::segment_seed(identity_.log, newest.id);
+    frame_bytes_max = format::frame_bytes(
+        std::min<std::uint64_t>(header.record_bytes_max, record_bytes_highest) + 128);
+    engine::chain_scanner scanner(seed, chain_before(header), segment_header_bytes, newest.bytes);
+    co_await active->scan(scanner);
+    ++info.segments_scanned;
+    last = scanner.last_batch();
+    end_ = {newest.id, last.offset, last.chain};
+    file_end_ = {newest.id, scanner.offset(), scanner.chain()};
+    batch_open = scanner.offset() != last.offset;
+    info.clean_close = last.closed;
+    if (last.last_record != 0) info.last_valid_position = position{newest.id, last.last_record};
+    if (!staging_.empty()) {
+      follow_staging(scanner);
+      if (!staged_.empty()) batch_open = false;
+    }
+  } else if (!staging_.empty()) {
+    const engine::chain_scanner nothing(0, {}, 0, 0);
+    follow_staging(nothing);
+  }
+
+  // Whether anything later proves that what is missing here had been durable.
+  engine::end_evidence found{false, batch_open, true};
+  std::string proof_at;
+  const std::uint64_t missing = end_.chain.sequence + 1;
+  std::uint64_t reach_bytes = staging_.size();
+  if (active) reach_bytes += catalog_.begun.back().bytes;
+  for (const engine::segment_file& file : catalog_.unbegun) reach_bytes += file.bytes;
+  if (active && end_.segment_id == catalog_.begun.back().id) {
+    const auto rest =
+        co_await active->search(end_.offset, seed, missing, frame_bytes_max, reach_bytes,
+                                catalog_.begun.back().header.header.reused != 0);
+    found.rest_zero = rest.zero;
+    if (rest.proof) proof_at = "offset " + std::to_string(*rest.proof) + " of the same segment";
+    if (staged_.empty()) info.bytes_truncated = rest.end - end_.offset;
+  }
+  for (const engine::segment_file& file : catalog_.unbegun) {
+    if (!proof_at.empty() || file.id <= end_.segment_id) continue;
+    const std::string name = format::segment_file_name(file.id);
+    const storage::file_ptr opened = co_await files_->open(name, storage::open_mode::read_direct);
+    segment_file_reader from = reader_of(opened, file);
+    const std::uint32_t its_seed = format::segment_seed(identity_.log, file.id);
+    const auto rest = co_await from.search(segment_header_bytes, its_seed, missing,
+                                           format::frame_bytes(config_.record_bytes_max + 128),
+                                           reach_bytes, true);
+    if (rest.proof) proof_at = name + " offset " + std::to_string(*rest.proof);
+  }
+  if (proof_at.empty() && !staging_.empty()) {
+    // Newer segments first: most likely it is the newest that the ring still holds.
+    const std::uint64_t newest =
+        catalog_.unbegun.empty() ? end_.segment_id : catalog_.unbegun.back().id;
+    for (std::uint64_t id = newest; id != 0 && id >= end_.segment_id && proof_at.empty(); --id) {
+      const std::uint32_t its_seed = format::segment_seed(identity_.log, id);
+      if (engine::find_proof(staging_, its_seed, missing, reach_bytes))
+        proof_at = "the staging file";
+    }
+  }
+  found.proof = !proof_at.empty();
+  switch (engine::judge_end(found)) {
+    case engine::end_verdict::clean_end:
+      info.bytes_truncated = 0;
+      break;
+    case engine::end_verdict::torn_tail:
+      info.clean_close = false;
+      break;
+    case engine::end_verdict::corruption: {
+      const std::string what = end_.segment_id == 0
+                                   ? std::string("the first segment is damaged")
+                                   : format::segment_file_name(end_.segment_id) + " offset " +
+                                         std::to_string(end_.offset) +
+                                         ": acknowledged data is damaged: a later record (" +
+                                         proof_at + ") was written when it was durable";
+      const std::uint64_t bytes = active ? catalog_.begun.back().bytes : 0;
+      co_await salvage_from(end_.segment_id, end_.offset, bytes, what);
+      break;
+    }
+  }
+}
+
+// In strict mode this throws. Otherwise everything from here on is kept aside and cut off.
+asio::awaitable<void> opening::salvage_from(std::uint64_t segment_id, std::uint64_t offset,
+                                            std::uint64_t bytes, std::string why) {
+  if (!salvages()) refuse_damage(why);
+  info.corruption_detected = true;
+  info.clean_close = false;
+  info.salvage_report.push_back(why);
+  // Newest first: a crash in between leaves a log that is damaged in the same place.
+  std::vector<std::uint64_t> later;
+  for (const auto& file : catalog_.begun) {
+    if (file.id > segment_id) later.push_back(file.id);
+  }
+  for (const auto& file : catalog_.unbegun) {
+    if (file.id > segment_id) later.push_back(file.id);
+  }
+  std::sort(later.rbegin(), later.rend());
+  identity_.last_segment_id = segment_id;
+  co_await write_identity(*files_, identity_);
+  for (const std::uint64_t id : later) co_await set_aside(id, "dropped with what follows it");
+  std::erase_if(catalog_.begun, [&](const auto& file) { return file.id > segment_id; });
+  catalog_.unbegun.clear();
+  if (!staging_.empty()) {
+    // Left where it is, it would tell the next opening of what was dropped.
+    const std::string name(format::staging_file_name);
+    const std::string aside = "salvaged-" + std::to_string(random_epoch(0)) + "-" + name;
+    co_await files_->rename(name, aside);
+    co_await files_->sync_directory();
+    info.salvaged_files.push_back(aside);
+  }
+  staging_.clear();
+  staged_.clear();
+  info.bytes_from_staging = 0;
+  if (segment_id == 0 || bytes <= offset) co_return;
+
+  const std::string name = format::segment_file_name(segment_id);
+  const std::string aside = "salvaged-" + std::to_string(segment_id) + "-" +
+                            std::to_string(offset) + "-" + std::to_string(random_epoch(0)) +
+                            ".bytes";
+  {
+    const storage::file_ptr from = co_await files_->open(name, storage::open_mode::write);
+    const storage::file_ptr to = co_await files_->open(aside, storage::open_mode::create);
+    segment_file_reader reader(*files_, from, name, bytes);
+    // Block by block, so that direct I/O is aligned: the file begins with the block that holds
+    // the damage.
+    constexpr std::size_t piece_bytes = std::size_t{1} << 20;
+    const unique_blocks piece = allocate_blocks(piece_bytes);
+    const std::uint64_t begin = block_floor(offset);
+    for (std::uint64_t at = begin; at < bytes; at += piece_bytes) {
+      const auto some =
+          static_cast<std::size_t>(std::min<std::uint64_t>(piece_bytes, block_ceil(bytes - at)));
+      co_await reader.read(at, piece.get(), some);
+      co_await storage::write_at(*files_, to, at - begin, piece.get(), some, false, aside);
+    }
+    co_await storage::sync(*files_, to, aside);
+    co_await files_->sync_directory();
+    // Nothing of it may come back to life: the rest of the block becomes zeros, the file ends.
+    co_await reader.read(begin, piece.get(), format::block_bytes);
+    std::memset(piece.get() + (offset - begin), 0, format::block_bytes - (offset - begin));
+    co_await storage::write_at(*files_, from, begin, piece.get(), format::block_bytes, true, name);
+    co_await files_->truncate(from, begin + format::block_bytes);
+    co_await storage::sync(*files_, from, name);
+  }
+  info.bytes_truncated += bytes - offset;
+  info.salvaged_files.push_back(aside);
+  for (auto& file : catalog_.begun) {
+    if (file.id == segment_id) file.bytes = block_floor(offset) + format::block_bytes;
+  }
+}
+
+asio::awaitable<void> opening::set_aside(std::uint64_t segment_id, std::string why) {
+  const std::string name = format::segment_file_name(segment_id);
+  const std::string aside = "salvaged-" + std::to_string(random_epoch(0)) + "-" + name;
+  co_await files_->rename(name, aside);
+  co_await files_->sync_directory();
+  info.salvaged_files.push_back(aside);
+  if (!why.empty()) info.salvage_report.push_back(name + ": " + why);
+}
+
+// Writes what only the staging file held into its segment, and makes sure that the device has
+// everything that recovery counts: after a failed sync the page cache may claim more than it does.
+asio::awaitable<void> opening::carry_staged() {
+  for (const staged_piece& piece : staged_) {
+    const std::string name = format::segment_file_name(piece.segment_id);
+    const storage::file_ptr to = co_await files_->open(name, storage::open_mode::write);
+    const std::uint64_t size = co_await files_->size(to);
+    segment_file_reader reader(*files_, to, name, size);
+    const std::uint64_t begin = block_floor(piece.offset);
+    const std::uint64_t end = piece.offset + piece.bytes;
+    const std::size_t bytes = block_ceil(end) - begin;
+    if (block_ceil(end) > size) co_await files_->allocate(to, size, block_ceil(end) - size);
+    const unique_blocks blocks = allocate_blocks(bytes);
+    std::memset(blocks.get(), 0, bytes);
+    if (begin != piece.offset) co_await reader.read(begin, blocks.get(), format::block_bytes);
+    std::memcpy(blocks.get() + (piece.offset - begin), staging_.data() + piece.from, piece.bytes);
+    std::memset(blocks.get() + (end - begin), 0, bytes - (end - begin));
+    co_await storage::write_at(*files_, to, begin, blocks.get(), bytes, true, name);
+    co_await storage::sync(*files_, to, name);
+  }
+  if (end_.segment_id == 0 || info.clean_close) co_return;
+  // The last block is written again, and zeros over the first frame that was cut off, also where it
+  // starts a block: what is written there next, if only its zeros arrive before a crash, could be
+  // just what that frame was missing.
+  const std::string name = format::segment_file_name(end_.segment_id);
+  const storage::file_ptr to = co_await files_->open(name, storage::open_mode::write);
+  const std::uint64_t size = co_await files_->size(to);
+  segment_file_reader reader(*files_, to, name, size);
+  const std::uint64_t begin = block_floor(end_.offset - 1);
+  const std::size_t bytes = std::min(block_ceil(end_.offset + 1), block_ceil(size)) - begin;
+  const unique_blocks blocks = allocate_blocks(bytes);
+  co_await reader.read(begin, blocks.get(), format::block_bytes);
+  std::memset(blocks.get() + (end_.offset - begin), 0, bytes - (end_.offset - begin));
+  co_await storage::write_at(*files_, to, begin, blocks.get(), bytes, true, name);
+  co_await storage::sync(*files_, to, name);
+}
+
+asio::awaitable<void> opening::clear_up() {
+  // Everything in it is in its segment now.
+  if (!staging_.empty() && config_.fsync.which() == fsync_policy::kind::always) {
+    leftovers_.emplace_back(format::staging_file_name);
+  }
+  for (const std::uint64_t id : catalog_.deleted) {
+    leftovers_.push_back(format::segment_file_name(id));
+  }
+  format::log_identity wanted = identity_;
+  wanted.last_segment_id = end_.segment_id;
+  std::vector<std::string> surplus;
+  for (const auto& file : catalog_.unbegun) {
+    if (file.id > end_.segment_id) surplus.push_back(format::segment_file_name(file.id));
+  }
+  if (wanted != identity_ || info.corruption_detected) {
+    co_await write_identity(*files_, wanted);
+    identity_ = wanted;
+  }
+  for (const std::string& name : surplus) co_await remove_if_there(*files_, name);
+  for (const std::string& name : leftovers_) co_await remove_if_there(*files_, name);
+  if (!surplus.empty() || !leftovers_.empty()) co_await files_->sync_directory();
+}
+
+asio::awaitable<opened_parts> opening::assemble() {
+  segment_set segments;
+  segment_ptr active;
+  std::vector<engine::segment_file> known = catalog_.begun;
+  for (std::size_t i = 1; i < known.size(); ++i) {
+    sealed_ends_[known[i - 1].id] = known[i].header.header.previous_end;
+  }
+  for (const auto& file : catalog_.unbegun) {
+    if (file.id <= end_.segment_id) known.push_back(file);
+  }
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    auto made = std::make_shared<segment>();
+    made->id = known[i].id;
+    made->name = format::segment_file_name(known[i].id);
+    made->sealed = known[i].id < end_.segment_id;
+    made->record_bytes_max = known[i].header.header.record_bytes_max;
+    if (made->sealed) made->end = sealed_ends_[known[i].id];
+    segments.push_back(made);
+  }
+
+  const bool stages = writable() && config_.fsync.which() != fsync_policy::kind::always;
+  std::size_t ring_bytes = config_.buffer_bytes_max;
+  if (!writable()) ring_bytes = std::max(ring_bytes, staging_.size() / 2);
+  // Named, for g++ 12 destroys a conditional's temporary twice within a co_await expression.
+  std::string backing_file;
+  if (stages) {
+    backing_file = format::staging_file_name;
+    // A file of its own: readers of a log that was abandoned still look into the old one.
+    co_await remove_if_there(*files_, backing_file);
+  }
+  std::unique_ptr<storage::ring_memory> ring = co_await files_->map_ring(backing_file, ring_bytes);
+  if (stages) co_await files_->sync_directory();
+
+  engine::log_settings settings;
+  settings.log = identity_.log;
+  settings.node_id = config_.node_id;
+  settings.segment_bytes_max = config_.segment_bytes_max;
+  settings.record_bytes_max = config_.record_bytes_max;
+
+  // To be read only, the log keeps what was staged in memory.
+  const bool adopts = !writable() && !staged_.empty();
+  const log_end& begin = adopts ? file_end_ : end_;
+  engine::tail tail(ring->data(), ring->bytes(), settings, begin.segment_id, begin.offset,
+                    begin.chain);
+  if (begin.segment_id != 0) {
+    const segment_ptr newest = segments.find(begin.segment_id);
+    const storage::file_ptr file = co_await files_->open(
+        newest->name, writable() ? storage::open_mode::write : storage::open_mode::read);
+    const std::uint64_t size = co_await files_->size(file);
+    segment_file_reader reader(*files_, file, newest->name, size);
+    if (begin.offset % format::block_bytes != 0) {
+      const std::uint64_t block = block_floor(begin.offset);
+      co_await reader.read(block, tail.ring_at(block), format::block_bytes);
+    }
+    if (writable()) {
+      newest->write_file = file;
+      newest->allocated = size;
+      // What lies behind may be blocks that were never written, or a torn write.
+      newest->filled = block_ceil(begin.offset);
+      active = newest;
+    }
+  }
+  if (adopts) {
+    for (const staged_piece& piece : staged_) {
+      tail.adopt(piece.segment_id, {staging_.data() + piece.from, piece.bytes}, end_.chain);
+    }
+  } else if (writable()) {
+    tail.begin_epoch(random_epoch(end_.chain.epoch));
+  }
+  info.valid_records = end_.chain.records - records_before_;
+  info.segments = segments.size();
+  opened_parts parts{config_,         *strand_,        files_,
+                     std::move(ring), std::move(tail), std::move(segments),
+                     identity_,       active,          info.clean_close};
+  co_return parts;
+}
+
+asio::awaitable<opened_parts> opening::recover() {
+  strand_.emplace(storage::make_completion_executor(co_await asio::this_coro::executor));
+  files_ = co_await make_storage_(*strand_);
+  if (writable()) co_await lock_directory();
+  co_await take_stock();
+  if (info.created) {
+    if (!writable()) {
+      throw boost::system::system_error(
+          boost::system::errc::make_error_code(boost::system::errc::no_such_file_or_directory),
+          config_.dir.string() + " holds no log");
+    }
+    identity_.log = random_log_id();
+    identity_.first_segment_id = 1;
+    identity_.last_segment_id = 0;
+    co_await write_identity(*files_, identity_);
+  } else {
+    co_await verify_sealed();
+    co_await find_end();
+    if (writable()) {
+      co_await carry_staged();
+      co_await clear_up();
+    }
+  }
+  co_return co_await assemble();
+}
+
+}  // namespace
+
+asio::awaitable<wal::opened> log::open(nori::config options) {
+  const storage::open_options place{options.dir, options.backend,
+                                    options.access == access::read_only};
+  const storage_factory on_disk = [place](storage::completion_executor executor) {
+    return storage::open_storage(place, std::move(executor));
+  };
+  co_return co_await open(std::move(options), on_disk);
+}
+
+asio::awaitable<wal::opened> log::open(nori::config options, storage_factory make_storage) {
+  complete_config(options);
+  const auto began = std::chrono::steady_clock::now();
+  std::optional<opening> steps(std::in_place, options, make_storage);
+  std::optional<opened_parts> parts;
+  // Who only reads may look at a log while it is written to: what seems damaged may be half of a
+  // write, and files come and go. Then it looks again.
+  for (int attempts_left = options.access == access::read_only ? 10 : 0; !parts;) {
+    try {
+      parts = co_await steps->recover();
+    } catch (const system_error& error) {
+      const bool passing =
+          error.code() == errc::corruption ||
+          (error.code() == boost::system::errc::no_such_file_or_directory && !steps->info.created);
+      if (!passing || attempts_left-- == 0) throw;
+      steps.emplace(options, make_storage);
+    }
+  }
+  recovery_info& info = steps->info;
+  const auto made = std::make_shared<log>(std::move(*parts));
+  made->start();
+  info.duration = std::chrono::steady_clock::now() - began;
+  if (meter* const to = made->config_.meter.get()) {
+    to->set(metrics::wal_recovery_seconds, std::chrono::duration<double>(info.duration).count(),
+            {});
+    to->set(metrics::wal_recovered_records, static_cast<double>(info.valid_records), {});
+    to->set(metrics::wal_truncated_bytes, static_cast<double>(info.bytes_truncated), {});
+  }
+  wal::opened result{wal(made), std::move(info)};
+  co_return result;
+}
+
+}  // namespace nori

@@ -1,0 +1,41 @@
+#ifndef NORI_WAL_SUSPEND_HPP
+#define NORI_WAL_SUSPEND_HPP
+
+#include "wal/log.hpp"
+
+namespace nori {
+
+/// An operation to co_await: stores the coroutine's handler in `w`, then calls
+/// `begin(w, wake)` with the mutex held, which lists the waiter or adds it to `wake`.
+///
+/// Awaiting it costs no allocation. The coroutine is never resumed from within: that would recurse.
+template <typename Begin>
+auto log::suspend(waiter& w, bool cancellable, Begin begin) {
+  return [this, &w, cancellable, begin]<asio::completion_token_for<void()> Token>(Token&& token) {
+    return asio::async_initiate<Token, void()>(
+        [this, &w, cancellable, begin](auto handler) {
+          const auto slot = asio::get_associated_cancellation_slot(handler);
+          const asio::any_io_executor executor = asio::get_associated_executor(handler);
+          const bool at_home = executor == home_;
+          // An append on the log's own context is waited for by I/O of that context.
+          const bool own = at_home || &asio::query(executor, asio::execution::context) == context_;
+          w.store(std::move(handler), at_home, !(own && w.is_append));
+          if (cancellable && slot.is_connected()) {
+            auto target = slot;
+            target.assign([this, &w](asio::cancellation_type type) { cancel_waiter(w, type); });
+          }
+          wake_list wake;
+          {
+            const std::lock_guard lock(mutex_);
+            begin(w, wake);
+          }
+          // From here on `w` may be gone.
+          wake.resume_all(false);
+        },
+        token);
+  };
+}
+
+}  // namespace nori
+
+#endif

@@ -1,0 +1,432 @@
+// Opening, closing, and going away without closing.
+
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+
+#include <cerrno>
+#include "wal/wal_test.hpp"
+
+namespace data = boost::unit_test::data;
+
+namespace nori::wal_test {
+namespace {
+
+asio::awaitable<void> append_one(wal* to, std::string key) {
+  record_view what;
+  what.key = key;
+  co_await to->append(what);
+}
+
+asio::awaitable<void> append_for_ever(std::shared_ptr<wal::opened> to) {
+  for (;;) co_await append_one(&to->log, "k");
+}
+
+asio::awaitable<void> follow_for_ever(std::shared_ptr<reader> from) {
+  for (;;) co_await from->next();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(opening)
+
+BOOST_DATA_TEST_CASE(a_closed_log_opens_as_it_was, data::make(flavours()), flavour) {
+  log_in_scratch log(flavour.fsync);
+  log.options.backend = flavour.backend;
+  BOOST_TEST(log.open().created);
+  BOOST_TEST((log->backend() == flavour.backend));
+  std::vector<found> written;
+  for (std::size_t round = 0; round < 5; ++round) {
+    for (std::size_t i = 0; i < 20; ++i) {
+      const std::string key = numbered("key", round * 100 + i);
+      written.push_back({log.append(key, "value"), key, "value"});
+    }
+    log.close();
+    const recovery_info recovered = log.open();
+    BOOST_TEST(!recovered.created);
+    BOOST_TEST(recovered.clean_close);
+    BOOST_TEST(recovered.valid_records == written.size());
+    BOOST_TEST(recovered.segments == 1u);
+    BOOST_TEST(recovered.bytes_truncated == 0u);
+    BOOST_TEST(recovered.bytes_from_staging == 0u);
+    BOOST_TEST(recovered.last_valid_position.value() == written.back().at);
+    BOOST_TEST(log.read_all() == written);
+  }
+}
+
+BOOST_DATA_TEST_CASE(every_policy_opens_what_every_other_left, data::make(flavours()), flavour) {
+  for (const struct flavour& next : policies()) {
+    for (const bool crashes : {false, true}) {
+      log_in_scratch log(flavour.fsync);
+      log.options.backend = flavour.backend;
+      log.open();
+      std::vector<found> written;
+      for (std::size_t i = 0; i < 50; ++i) {
+        const std::string key = numbered("key", i);
+        written.push_back({log.append(key, "value"), key, "value"});
+      }
+      if (crashes) {
+        log.crash();
+      } else {
+        log.close();
+      }
+      for (std::size_t again = 0; again < 2; ++again) {
+        log.options.fsync = next.fsync;
+        log.open();
+        BOOST_TEST(log.read_all() == written);
+        written.push_back({log.append("more", "value"), "more", "value"});
+        BOOST_TEST(log.read_all() == written);
+        log.crash();
+      }
+    }
+  }
+}
+
+BOOST_DATA_TEST_CASE(the_first_append_of_an_idle_new_log_completes, data::make(flavours()),
+                     flavour) {
+  log_in_scratch log(flavour.fsync);
+  log.options.backend = flavour.backend;
+  log.open();
+  log.wind_down();
+  log.append("k", "v");
+  log.wind_down();
+  log.append("k", "v");
+  run(log.io, log->sync());
+  log.wind_down();
+  log.append("k", "v");
+  log.close();
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_nothing_was_appended_to_opens_again) {
+  for (const flavour& each : policies()) {
+    log_in_scratch log(each.fsync);
+    log.open();
+    BOOST_TEST(log.read_all().empty());
+    log.close();
+    BOOST_TEST(log.open().valid_records == 0u);
+    log.reopen();
+    log.wind_down();
+    log.reopen();
+    const position at = log.append("k", "v");
+    BOOST_TEST(at.segment_id == 1u);
+    BOOST_TEST(log.read_all().size() == 1u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_recovery_kept_is_marked_by_closing) {
+  for (const flavour& each : policies()) {
+    log_in_scratch log(each.fsync);
+    log.open();
+    log.append("k", "v");
+    log.reopen();
+    log.close();
+    BOOST_TEST(log.open().clean_close);
+    BOOST_TEST(log.read_all().size() == 1u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_bad_value_of_each_option_is_refused_by_name) {
+  const auto refused = [](const char* name, void (*spoil)(config&)) {
+    log_in_scratch log;
+    spoil(log.options);
+    std::string text;
+    const auto code = code_of([&] { log.open(); }, &text);
+    BOOST_TEST(code == errc::invalid_config, name);
+    BOOST_TEST(text.find(std::string("config.") + name) != std::string::npos, text);
+    BOOST_TEST(!std::filesystem::exists(log.scratch.path() / "log"));
+  };
+  refused("dir", [](config& c) { c.dir.clear(); });
+  refused("segment_bytes_max",
+          [](config& c) { c.segment_bytes_max = segment_bytes_lowest - 4096; });
+  refused("segment_bytes_max",
+          [](config& c) { c.segment_bytes_max = segment_bytes_highest + 4096; });
+  refused("segment_bytes_max", [](config& c) { c.segment_bytes_max = segment_bytes_lowest + 1; });
+  refused("buffer_bytes_max", [](config& c) { c.buffer_bytes_max = buffer_bytes_lowest / 2; });
+  refused("buffer_bytes_max", [](config& c) { c.buffer_bytes_max = buffer_bytes_lowest * 3; });
+  refused("buffer_bytes_max", [](config& c) { c.buffer_bytes_max = buffer_bytes_highest * 2; });
+  refused("record_bytes_max", [](config& c) { c.record_bytes_max = c.buffer_bytes_max / 2 + 1; });
+  refused("fsync", [](config& c) { c.fsync = fsync_policy::batch(std::chrono::milliseconds(0)); });
+  refused("fsync", [](config& c) { c.fsync = fsync_policy::batch(std::chrono::milliseconds(-1)); });
+  refused("fsync", [](config& c) { c.fsync = fsync_policy::batch(std::chrono::hours(2)); });
+  refused("backend", [](config& c) { c.backend = static_cast<backend>(9); });
+  refused("recovery", [](config& c) { c.recovery = static_cast<recovery_mode>(9); });
+  refused("verify", [](config& c) { c.verify = static_cast<verification>(9); });
+  refused("access", [](config& c) { c.access = static_cast<access>(9); });
+  refused("recovery", [](config& c) {
+    c.access = access::read_only;
+    c.recovery = recovery_mode::salvage;
+  });
+}
+
+BOOST_AUTO_TEST_CASE(the_chosen_limits_can_be_asked_for) {
+  log_in_scratch log;
+  log.options.node_id = 7;
+  log.open();
+  BOOST_TEST(log->config().record_bytes_max == log.options.buffer_bytes_max / 2);
+  BOOST_TEST(log->config().node_id == 7u);
+  log.append("k", "v");
+  log.close();
+  const std::string file = bytes_of_file(log.file_of(1));
+  const auto* const bytes = reinterpret_cast<const std::byte*>(file.data());
+  const auto check = format::check_segment_header({bytes, file.size()});
+  BOOST_TEST(check.header.node_id == 7u);
+  BOOST_TEST(check.header.record_bytes_max == log.options.buffer_bytes_max / 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_closed_log_refuses_and_closing_again_does_nothing) {
+  for (const flavour& each : policies()) {
+    log_in_scratch log(each.fsync);
+    log.open();
+    const position at = log.append("k", "v");
+    task<void> first(log.io.get_executor(), log->close());
+    task<void> second(log.io.get_executor(), log->close());
+    run_until(log.io, [&] { return first.done() && second.done(); });
+    first.get();
+    second.get();
+    run(log.io, log->close());
+    BOOST_TEST(code_of([&] { log.append("k", "v"); }) == errc::closed);
+    BOOST_TEST(log->try_append({}).error() == errc::closed);
+    BOOST_TEST(code_of([&] { run(log.io, log->delete_segments_before(at)); }) == errc::closed);
+    // Everything is durable: there is nothing to wait for.
+    run(log.io, log->sync());
+    run(log.io, log->flush());
+    run(log.io, log->wait_durable(at));
+    BOOST_TEST(log.read_all().size() == 1u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(closing_lets_pending_appends_complete) {
+  for (const flavour& each : flavours()) {
+    for (const std::size_t bytes : {10, 3000}) {
+      log_in_scratch log(each.fsync);
+      log.options.backend = each.backend;
+      log.options.segment_bytes_max = small_segment;
+      log.options.buffer_bytes_max = buffer_bytes_lowest;
+      log.open();
+      std::vector<task<position>> all;
+      const std::string value(bytes, 'v');
+      for (std::size_t i = 0; i < 200; ++i) {
+        record_view what;
+        what.value = value;
+        all.emplace_back(log.io.get_executor(), log->append(what));
+      }
+      log.io.restart();
+      log.io.poll_one();
+      task<void> closing(log.io.get_executor(), log->close());
+      run_until(log.io, [&] { return closing.done(); });
+      closing.get();
+      log.crash();
+      std::size_t appended = 0;
+      for (auto& one : all) {
+        BOOST_REQUIRE(one.done());
+        const auto code = code_of([&] { one.get(); });
+        BOOST_TEST((!code || code == errc::closed));
+        if (!code) ++appended;
+      }
+      const recovery_info recovered = log.open();
+      BOOST_TEST(recovered.clean_close);
+      BOOST_TEST(recovered.valid_records == appended);
+      if (bytes == 10) BOOST_TEST(appended > 0u);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_log_destroyed_with_appends_pending_opens_again_at_once) {
+  for (const flavour& each : flavours()) {
+    for (std::size_t round = 0; round < scaled(10); ++round) {
+      log_in_scratch log(each.fsync);
+      log.options.backend = each.backend;
+      log.options.buffer_bytes_max = buffer_bytes_lowest;
+      log.open();
+      log.append("first", "v");
+      std::vector<task<position>> all;
+      const std::string value(1000, 'v');
+      for (std::size_t i = 0; i < 150; ++i) {
+        record_view what;
+        what.value = value;
+        all.emplace_back(log.io.get_executor(), log->append(what));
+      }
+      for (std::size_t i = 0; i < round * 3; ++i) {
+        log.io.restart();
+        log.io.poll_one();
+      }
+      // No wind_down in between: opening waits for what is in flight.
+      wal::opened next = [&] {
+        {
+          const wal gone = std::move(*log);
+        }
+        return run(log.io, wal::open(log.options));
+      }();
+      run_until(log.io, [&] {
+        return std::all_of(all.begin(), all.end(), [](const auto& one) { return one.done(); });
+      });
+      std::size_t acknowledged = 1;
+      std::size_t in_doubt = 0;
+      for (auto& one : all) {
+        const auto code = code_of([&] { one.get(); });
+        if (!code) ++acknowledged;
+        if (code == errc::append_in_doubt) ++in_doubt;
+        BOOST_TEST((!code || code == errc::append_in_doubt || code == errc::closed ||
+                    code == asio::error::operation_aborted));
+      }
+      BOOST_TEST(next.recovered.valid_records >= acknowledged);
+      BOOST_TEST(next.recovered.valid_records <= acknowledged + in_doubt);
+      run(log.io, next.log.close());
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_that_outlives_an_abandoned_log_does_not_keep_the_directory) {
+  log_in_scratch log;
+  log.open();
+  log.append("k", "v");
+  reader left = log->read_from({});
+  const auto first = run(log.io, left.next());
+  BOOST_REQUIRE(first);
+  log.reopen();
+  log.append("k2", "v");
+  // It saw the log as it was.
+  BOOST_TEST(!run(log.io, left.next()));
+  BOOST_TEST(log.read_all().size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_outlives_a_closed_log) {
+  log_in_scratch log;
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  for (std::size_t i = 0; i < 100; ++i) log.append(numbered("k", i), std::string(1500, 'v'));
+  reader left = log->read_from({});
+  read_options how;
+  how.follow = true;
+  reader follower = log->read_from({}, how);
+  BOOST_REQUIRE(run(log.io, left.next()));
+  log.close();
+  BOOST_TEST(run(log.io, read_rest(&left)).size() == 99u);
+  for (std::size_t i = 0; i < 100; ++i) BOOST_REQUIRE(run(log.io, follower.next()));
+  BOOST_TEST(code_of([&] { run(log.io, follower.next()); }) == errc::closed);
+}
+
+BOOST_AUTO_TEST_CASE(the_context_goes_away_with_everything_pending) {
+  for (const flavour& each : flavours()) {
+    for (std::size_t steps = 0; steps < scaled(60); steps += 3) {
+      scratch_directory scratch;
+      config options(scratch.path() / "log");
+      options.fsync = each.fsync;
+      options.backend = each.backend;
+      options.segment_bytes_max = small_segment;
+      options.buffer_bytes_max = buffer_bytes_lowest;
+      {
+        asio::io_context io;
+        auto opened = std::make_shared<wal::opened>(run(io, wal::open(options)));
+        read_options how;
+        how.follow = true;
+        auto follower = std::make_shared<reader>(opened->log.read_from({}, how));
+        for (std::size_t i = 0; i < 8; ++i) {
+          asio::co_spawn(io, append_for_ever(opened), asio::detached);
+        }
+        asio::co_spawn(io, follow_for_ever(follower), asio::detached);
+        const bool closes = steps % 2 == 1;
+        if (closes) asio::co_spawn(io, opened->log.close(), asio::detached);
+        for (std::size_t i = 0; i < steps; ++i) {
+          io.restart();
+          io.poll_one();
+        }
+        // The coroutines are destroyed with the context, before or after the last handle.
+        if (steps % 4 < 2) {
+          const wal first = std::move(opened->log);
+        }
+      }
+      asio::io_context io;
+      wal::opened again = run(io, wal::open(options));
+      run(io, again.log.close());
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(opening_that_is_abandoned_or_cancelled_lets_go_of_the_directory) {
+  log_in_scratch log(fsync_policy::os());
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  for (std::size_t i = 0; i < 100; ++i) log.append("k", std::string(1500, 'v'));
+  log.crash();
+  const snapshot crashed = snapshot_of(log.options.dir);
+  for (std::size_t steps = 0; steps < 100; steps += 5) {
+    restore(log.options.dir, crashed);
+    {
+      asio::io_context io;
+      const task<wal::opened> opened(io.get_executor(), wal::open(log.options));
+      for (std::size_t i = 0; i < steps; ++i) io.run_one_for(std::chrono::milliseconds(1));
+    }
+    {
+      asio::io_context io;
+      asio::cancellation_signal cancel;
+      task<wal::opened> opened(io.get_executor(), wal::open(log.options), cancel.slot());
+      for (std::size_t i = 0; i < steps; ++i) io.run_one_for(std::chrono::milliseconds(1));
+      cancel.emit(asio::cancellation_type::terminal);
+      run_until(io, [&] { return opened.done(); });
+      const auto code = code_of([&] { opened.get(); });
+      BOOST_TEST((!code || code == asio::error::operation_aborted));
+    }
+    BOOST_TEST(log.open().valid_records == 100u);
+    log.crash();
+  }
+}
+
+BOOST_DATA_TEST_CASE(a_context_has_nothing_to_do_while_its_log_is_idle, data::make(flavours()),
+                     flavour) {
+  log_in_scratch log(flavour.fsync);
+  log.options.backend = flavour.backend;
+  log.open();
+  log.append("k", "v");
+  log.wind_down();
+  BOOST_TEST(log.io.stopped());
+  log.append("k", "v");
+  log.wind_down();
+  BOOST_TEST(log.io.stopped());
+}
+
+BOOST_AUTO_TEST_CASE(an_idle_log_is_marked_so_that_its_last_batch_is_not_ambiguous) {
+  for (const fsync_policy policy :
+       {fsync_policy::always(), fsync_policy::batch(std::chrono::milliseconds(5))}) {
+    log_in_scratch log(policy);
+    log.open();
+    const position at = log.append("k", std::string(100, 'v'));
+    log.wind_down();
+    log.crash();
+    // It would have the same bytes, and they are sound.
+    std::filesystem::remove(log.options.dir / format::staging_file_name);
+    flip_bit(log.file_of(1), at.offset + 50);
+    BOOST_TEST(code_of([&] { log.open(); }) == errc::corruption);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(no_frame_ends_behind_the_segment_though_it_is_filled_to_the_brim) {
+  // Sizes around the last that fits, then idle, then closed: two markers may follow the record.
+  for (std::size_t spare = 0; spare <= 128; spare += 16) {
+    log_in_scratch log;
+    log.options.segment_bytes_max = small_segment;
+    log.open();
+    const position begin = log.append("k", std::string(30'000, 'v'));
+    const std::size_t left = small_segment - log->current_position().offset;
+    const position at = log.append("k", std::string(left - 40 - spare, 'v'));
+    log.wind_down();
+    log.close();
+    BOOST_TEST(std::filesystem::file_size(log.file_of(1)) <= small_segment);
+    log.open();
+    BOOST_TEST(log.read_all().size() == 2u);
+    log.crash();
+    log.open();
+    log.close();
+    BOOST_TEST(std::filesystem::file_size(log.file_of(1)) <= small_segment);
+    log.open();
+    log.append("k", "v");
+    BOOST_TEST(log.read_all().size() == 3u);
+    BOOST_TEST(begin.segment_id == 1u);
+    BOOST_TEST(at.segment_id >= 1u);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace nori::wal_test
