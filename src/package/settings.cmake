@@ -1,5 +1,7 @@
 # Compiler settings of our own targets; none of them reaches a user of the library.
 
+set(NORI_TSAN_SUPPRESSIONS "${PROJECT_SOURCE_DIR}/test/tsan_suppressions.cpp")
+
 if(NORI_SANITIZE)
   # For the whole build: code with and without instrumentation must not mix.
   add_compile_options(-fsanitize=${NORI_SANITIZE} -fno-sanitize-recover=all
@@ -26,6 +28,12 @@ function(nori_settings target)
     $<$<BOOL:${NORI_WARNINGS_AS_ERRORS}>:-Werror>
     # Lets ccache see which precompiled header went in.
     $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE" AND NORI_SANITIZE MATCHES "thread")
+    target_sources(${target} PRIVATE "${NORI_TSAN_SUPPRESSIONS}")
+    set_source_files_properties("${NORI_TSAN_SUPPRESSIONS}"
+      PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  endif()
 endfunction()
 
 function(nori_precompile target)
