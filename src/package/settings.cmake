@@ -25,9 +25,7 @@ function(nori_settings target)
     "$<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow;-Wno-stringop-overread;-Wno-mismatched-new-delete>"
     # {.key = k, .value = v} is how this library's arguments are written.
     -Wno-missing-field-initializers
-    $<$<BOOL:${NORI_WARNINGS_AS_ERRORS}>:-Werror>
-    # Lets ccache see which precompiled header went in.
-    $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+    $<$<BOOL:${NORI_WARNINGS_AS_ERRORS}>:-Werror>)
   get_target_property(type ${target} TYPE)
   if(type STREQUAL "EXECUTABLE" AND NORI_SANITIZE MATCHES "thread")
     target_sources(${target} PRIVATE "${NORI_TSAN_SUPPRESSIONS}")
@@ -49,8 +47,5 @@ function(nori_precompile target)
       <boost/asio/thread_pool.hpp> <boost/asio/use_awaitable.hpp> <boost/asio/use_future.hpp>
       <boost/system/result.hpp> <boost/system/system_error.hpp>
       ${ARGN})
-    # Clang stamps a precompiled header with the time, which makes every one new to ccache.
-    target_compile_options(${target} PRIVATE
-      "$<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>")
   endif()
 endfunction()
