@@ -29,6 +29,13 @@ enum class errc {
   insecure_directory,   ///< others may write to the directory
   read_only,            ///< the log was opened with access::read_only
   backend_unavailable,  ///< the requested backend can't run here
+  // Of the event store.
+  invalid_event,      ///< a name, a tag or a size is not allowed; nothing was appended
+  conflict,           ///< a conflict that nobody looked at; nothing was appended
+  not_an_event,       ///< the log holds a record that no event store wrote
+  undecodable_event,  ///< an event can't be decoded or upcast; the text names position and type
+  fold_failed,        ///< a projection's fold function threw; the text names position and type
+  poisonous_event,    ///< an event used up its attempts, and its consumer group was told to stop
 };
 
 [[nodiscard]] const boost::system::error_category& error_category() noexcept;

@@ -195,7 +195,8 @@ position tail::position_of(stream_offset at) const noexcept {
   for (const extent& e : extents_) {
     if (at >= e.begin) found = &e;
   }
-  return {found->segment_id, std::min(at, found->end) - found->base};
+  // Nor is there an extent any more for what was forgotten: the first one's start stands for it.
+  return {found->segment_id, std::clamp(at, found->begin, found->end) - found->base};
 }
 
 stream_offset tail::stream_of(position at) const noexcept {

@@ -45,6 +45,20 @@ const char* text_of(int code) noexcept {
       return "the log was opened with access::read_only: open it with access::read_write";
     case errc::backend_unavailable:
       return "the requested backend can't run here: choose backend::automatic";
+    case errc::invalid_event:
+      return "a name, a tag or a size is not allowed: correct what is named";
+    case errc::conflict:
+      return "the store is not as the append expected it: look at what was found and decide again";
+    case errc::not_an_event:
+      return "the log holds a record that is no event: open it as a wal, or name another directory";
+    case errc::undecodable_event:
+      return "an event can't be decoded: register its type, an upcaster, or a handler for such "
+             "events";
+    case errc::fold_failed:
+      return "a projection's fold function threw: correct it and run the projection again";
+    case errc::poisonous_event:
+      return "an event used up its attempts: correct what handles it and run the group again, or "
+             "have such events parked";
   }
   return "unknown nori error";
 }

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -315,6 +316,19 @@ std::uint64_t size_of(int fd, std::string_view name) {
   struct stat found{};
   if (::fstat(fd, &found) != 0) throw_errno(errno, "stat", name);
   return static_cast<std::uint64_t>(found.st_size);
+}
+
+std::size_t read_cached(int fd, std::uint64_t offset, void* to, std::size_t bytes) noexcept {
+  std::size_t got = 0;
+  while (got < bytes) {
+    const iovec piece{static_cast<std::byte*>(to) + got, bytes - got};
+    const ssize_t done = again(
+        [&] { return ::preadv2(fd, &piece, 1, static_cast<off_t>(offset + got), RWF_NOWAIT); });
+    // EAGAIN, or EOPNOTSUPP of a file system that can't tell; zero at the end.
+    if (done <= 0) break;
+    got += static_cast<std::size_t>(done);
+  }
+  return got;
 }
 
 void truncate(int fd, std::uint64_t bytes, std::string_view name) {

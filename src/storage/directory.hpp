@@ -2,6 +2,7 @@
 #define NORI_STORAGE_DIRECTORY_HPP
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -60,6 +61,9 @@ class directory {
 
 // On an open file; `name` goes into the error.
 [[nodiscard]] std::uint64_t size_of(int fd, std::string_view name);
+/// As storage::read_cached.
+[[nodiscard]] std::size_t read_cached(int fd, std::uint64_t offset, void* to,
+                                      std::size_t bytes) noexcept;
 void truncate(int fd, std::uint64_t bytes, std::string_view name);
 /// As storage::allocate.
 void allocate(int fd, std::uint64_t offset, std::uint64_t bytes, std::string_view name);

@@ -4,6 +4,7 @@
 #include <boost/asio/query.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -83,6 +84,13 @@ class posix_storage final : public storage {
   [[nodiscard]] nori::backend which() const noexcept override { return io_->which(); }
 
   void start(io_request& first) noexcept override { io_->start(first); }
+
+  [[nodiscard]] std::size_t read_cached(const file_ptr& from, std::uint64_t offset, void* to,
+                                        std::size_t bytes) noexcept override {
+    const posix_file& file = posix_file::from(*from);
+    if (file.direct()) return 0;
+    return ::nori::storage::read_cached(file.fd(), offset, to, bytes);
+  }
 
   // What a call needs it takes along: the storage may go while the call runs.
 
@@ -181,6 +189,12 @@ std::shared_ptr<io_backend> make_backend(nori::backend which, const completion_e
 }
 
 }  // namespace
+
+std::shared_ptr<workers> workers_of(asio::execution_context& context, std::size_t threads_max) {
+  auto made = std::make_shared<workers>(threads_max);
+  asio::use_service<ending_with_context>(context).add(made);
+  return made;
+}
 
 asio::awaitable<std::shared_ptr<storage>> open_storage(open_options options,
                                                        completion_executor executor) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -120,6 +121,15 @@ class storage {
   /// Completions come in any order. More than the backend can take wait inside.
   virtual void start(io_request& first) noexcept = 0;
 
+  /// Reads what the kernel's page cache holds, without waiting for a device. Returns how many of
+  /// the bytes from `offset` on it got: none where it would have to wait or can't tell, as for a
+  /// direct file, and fewer than asked for where the rest isn't cached or the file ends. Whoever
+  /// needs the rest start()s a read. Errors are left to that, too.
+  [[nodiscard]] virtual std::size_t read_cached(const file_ptr& /*from*/, std::uint64_t /*offset*/,
+                                                void* /*to*/, std::size_t /*bytes*/) noexcept {
+    return 0;
+  }
+
   [[nodiscard]] virtual asio::awaitable<file_ptr> open(std::string name, open_mode mode) = 0;
   [[nodiscard]] virtual asio::awaitable<std::uint64_t> size(file_ptr of) = 0;
   /// Reserves blocks for [offset, offset + bytes) and extends the file to cover them. ENOSPC,
@@ -171,6 +181,10 @@ struct open_options {
 /// Waits for one request. For work that may allocate: recovery, preparing segments.
 /// Returns request.result; the request must not be in use. Resumes on the caller's executor.
 [[nodiscard]] asio::awaitable<std::int64_t> perform(storage& on, io_request& request);
+
+/// Waits for all of them at once, started as one chain in the order given; each has its own result.
+/// They stay where they are and must not be in use. Resumes on the caller's executor.
+[[nodiscard]] asio::awaitable<void> perform_all(storage& on, std::span<io_request> requests);
 
 /// Reads or writes exactly `bytes`, resuming short transfers. A read that meets the end of the file
 /// returns what there is. `name` goes into the error.

@@ -5,8 +5,11 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -129,6 +132,54 @@ class transfer {
   std::int64_t result_ = 0;
 };
 
+// Many requests, one coroutine.
+class transfers {
+ public:
+  transfers(storage& on, std::span<io_request> requests) noexcept
+      : on_(on), requests_(requests), left_(requests.size()) {
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      io_request& request = requests[i];
+      request.next = i + 1 < requests.size() ? &requests[i + 1] : nullptr;
+      request.owner = this;
+      request.complete = [](io_request& done) noexcept { self(done).ended(false); };
+      request.abandon = [](io_request& dropped) noexcept { self(dropped).ended(true); };
+    }
+  }
+
+  [[nodiscard]] asio::awaitable<void> run() {
+    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+        [this](auto&& handler) {
+          waiter_ = new handler_waiter<std::decay_t<decltype(handler)>>(std::move(handler));
+          on_.start(requests_.front());
+        },
+        asio::use_awaitable);
+  }
+
+ private:
+  static transfers& self(const io_request& request) noexcept {
+    return *static_cast<transfers*>(request.owner);
+  }
+
+  // The requests lie in the coroutine's frame or in what it owns, and the storage may hold the
+  // others still: only the last one may resume or destroy it.
+  void ended(bool abandoned) noexcept {
+    if (abandoned) abandoned_ = true;
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (abandoned_) {
+      waiter_->destroy();
+    } else {
+      waiter_->resume();
+    }
+  }
+
+  storage& on_;
+  std::span<io_request> requests_;
+  waiter* waiter_ = nullptr;
+  // Some may complete on the executor while others are abandoned on the thread of a shutdown.
+  std::atomic<std::size_t> left_;
+  std::atomic<bool> abandoned_{false};
+};
+
 void throw_if_failed(std::int64_t result, const char* call, const std::string& name,
                      std::uint64_t offset) {
   if (result >= 0) return;
@@ -143,6 +194,12 @@ asio::awaitable<std::int64_t> perform(storage& on, io_request& request) {
   transfer once(on, request, false);
   co_await once.run();
   co_return once.result();
+}
+
+asio::awaitable<void> perform_all(storage& on, std::span<io_request> requests) {
+  if (requests.empty()) co_return;
+  transfers all(on, requests);
+  co_await all.run();
 }
 
 asio::awaitable<std::size_t> read_at(storage& on, file_ptr from, std::uint64_t offset, void* to,

@@ -68,6 +68,11 @@ class workers {
   std::shared_ptr<state> state_;
 };
 
+/// Workers that are shut down when the execution context goes away, before what they deliver to
+/// does.
+[[nodiscard]] std::shared_ptr<workers> workers_of(asio::execution_context& context,
+                                                  std::size_t threads_max);
+
 namespace detail {
 
 template <typename Result>

@@ -1,5 +1,8 @@
 #include "wal/cursor.hpp"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -299,8 +302,14 @@ asio::awaitable<void> cursor::read_visible(std::uint64_t offset, std::byte* to, 
       continue;
     }
     const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, recent - offset));
-    const std::size_t got =
-        co_await storage::read_at(log_->files(), file_, offset, to, some, segment_->name);
+    std::size_t got = log_->files().read_cached(file_, offset, to, some);
+    if (got < some) {
+      got += co_await storage::read_at(log_->files(), file_, offset + got, to + got, some - got,
+                                       segment_->name);
+    } else {
+      // Nothing was waited for: whoever else is ready gets its turn.
+      co_await asio::post(asio::use_awaitable);
+    }
     // A file that ends early reads as zeros: the checks find it.
     std::memset(to + got, 0, some - got);
     offset += some;
@@ -337,8 +346,13 @@ asio::awaitable<void> cursor::doubt() {
     }
     if (readable) co_return;
   }
-  if (!chain_ && !co_await starts_a_frame(at_)) {
-    throw_error(errc::position_not_found, "position " + text_of(at_) + ": no record starts there");
+  // Not in one condition: g++ 12 goes wrong over a co_await behind &&.
+  if (!chain_) {
+    const bool is_there = co_await starts_a_frame(at_);
+    if (!is_there) {
+      throw_error(errc::position_not_found,
+                  "position " + text_of(at_) + ": no record starts there");
+    }
   }
   throw_damaged("damaged data");
 }

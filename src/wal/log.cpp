@@ -131,6 +131,26 @@ position log::first_position() const {
   return {segments_.oldest()->id, format::segment_header_bytes};
 }
 
+position log::visible_end(visibility sees) const {
+  const std::lock_guard lock(mutex_);
+  const bool durable_only = sees == visibility::durable || synchronous_;
+  return tail_.position_of(durable_only ? settled_ : tail_.head());
+}
+
+std::vector<log::segment_info> log::segments() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<segment_info> all;
+  if (segments_.empty()) return all;
+  const std::uint64_t newest = segments_.newest()->id;
+  for (std::uint64_t id = segments_.oldest()->id; id <= newest; ++id) {
+    const segment_ptr each = segments_.find(id);
+    all.push_back({id, each->end, each->sealed});
+  }
+  const engine::extent& active = tail_.extents().back();
+  all.back().end = active.end - active.base;
+  return all;
+}
+
 int log::winding_down() noexcept { return abandoned_logs; }
 
 void log::winding::begin() noexcept {

@@ -91,6 +91,46 @@ class log : public std::enable_shared_from_this<log> {
   /// The execution context goes away: handlers are destroyed without being called.
   void shutdown() noexcept;
 
+  // What the event store needs: to lay records at the very moment at which it has decided on them,
+  // and to wait for them afterwards.
+
+  [[nodiscard]] static shared of(const wal& handle) noexcept { return handle.log_; }
+  /// Where laid records are.
+  struct laid {
+    stream_offset begin = 0;
+    stream_offset end = 0;
+    std::uint32_t last_crc = 0;  ///< of the last frame
+  };
+  /// Bytes that a batch may take at most, framing included.
+  [[nodiscard]] std::uint64_t batch_bytes_max() const noexcept {
+    return tail_.frames_bytes_highest();
+  }
+  /// Lays a batch of at most batch_bytes_max() or does nothing: errc::would_block (then wait_room),
+  /// errc::log_failed, errc::closed, errc::read_only. Gives each record's position.
+  [[nodiscard]] boost::system::result<laid> lay_now(
+      std::span<const format::prepared_record> records, std::uint64_t frames_bytes,
+      std::span<position> positions, bool waited) noexcept;
+  /// Waits, behind those who waited before, until lay_now may succeed for so many bytes. Throws
+  /// what an append would throw; when cancelled operation_aborted.
+  static asio::awaitable<void> wait_room(shared self, std::uint64_t frames_bytes);
+  /// Waits for laid records as an append does: until durable under always, not at all otherwise.
+  /// Cancelling it (terminal, partial) or a failure gives errc::append_in_doubt.
+  static asio::awaitable<void> wait_laid(shared self, laid what);
+  /// Everything that starts before it is visible.
+  [[nodiscard]] position visible_end(visibility sees) const;
+  struct segment_info {
+    std::uint64_t id = 0;
+    std::uint64_t end = 0;  ///< bytes; of the newest segment: as of now
+    bool sealed = false;
+  };
+  [[nodiscard]] std::vector<segment_info> segments() const;
+  [[nodiscard]] const format::log_id& id() const noexcept { return identity_.log; }
+  [[nodiscard]] const std::shared_ptr<storage::storage>& storage_of() const noexcept {
+    return storage_;
+  }
+  /// Throws a code that lay_now gave, with the text that belongs to it.
+  [[noreturn]] void throw_error_of(const boost::system::error_code& code) const;
+
   // What a cursor needs.
 
   /// What a reader may see of a segment.
@@ -124,13 +164,13 @@ class log : public std::enable_shared_from_this<log> {
                                                 std::vector<std::byte>& scratch) const;
   [[nodiscard]] boost::system::error_code refusal_locked() const noexcept;
   [[nodiscard]] outcome lay_locked(lay_request& what);
+  [[nodiscard]] outcome make_room_locked(std::uint64_t frames_bytes);
   [[nodiscard]] bool next_has_room_locked(std::uint64_t frames_bytes) const noexcept;
   [[nodiscard]] bool next_is_too_small_locked() const noexcept;
   [[nodiscard]] bool wants_marker_locked() const noexcept;
   void enlist_append_locked(waiter& w, wake_list& wake);
   void lay_waiting_locked(wake_list& wake);
   void after_append_locked();
-  [[noreturn]] void throw_error_of(const boost::system::error_code& code) const;
   template <typename Begin>
   auto suspend(waiter& w, bool cancellable, Begin begin);
   void cancel_waiter(waiter& w, asio::cancellation_type type) noexcept;

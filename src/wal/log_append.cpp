@@ -62,12 +62,13 @@ error_code log::refusal_locked() const noexcept {
   return {};
 }
 
-log::outcome log::lay_locked(lay_request& what) {
-  const auto demand = tail_.demand_of(what.frames_bytes);
+// Begins the next segment where the bytes do not fit into this one.
+log::outcome log::make_room_locked(std::uint64_t frames_bytes) {
+  const auto demand = tail_.demand_of(frames_bytes);
   const stream_offset needed_from = engine::block_floor(commit_.written());
   if (tail_.head() + demand.bytes - needed_from > tail_.ring_bytes()) return outcome::wait;
   if (demand.rotates) {
-    if (!next_ || !next_has_room_locked(what.frames_bytes)) {
+    if (!next_ || !next_has_room_locked(frames_bytes)) {
       request_next_segment_locked();
       return outcome::wait;
     }
@@ -90,6 +91,11 @@ log::outcome log::lay_locked(lay_request& what) {
       return outcome::wait;
     }
   }
+  return outcome::laid;
+}
+
+log::outcome log::lay_locked(lay_request& what) {
+  if (make_room_locked(what.frames_bytes) != outcome::laid) return outcome::wait;
   const std::size_t count = what.records.size();
   for (std::size_t i = 0; i < count; ++i) {
     const position at = tail_.append_record(what.records[i], i + 1 < count, durable_sequence_);
@@ -155,6 +161,13 @@ void log::enlist_append_locked(waiter& w, wake_list& wake) {
 
 void log::lay_waiting_locked(wake_list& wake) {
   while (waiter* w = room_waiters_.front()) {
+    if (w->records == nullptr) {
+      // Wants only to know.
+      if (make_room_locked(w->frames_bytes) != outcome::laid) break;
+      room_waiters_.remove(*w);
+      wake.add(*w);
+      continue;
+    }
     lay_request what{{w->records, w->record_count}, w->frames_bytes, w->positions};
     if (lay_locked(what) != outcome::laid) break;
     room_waiters_.remove(*w);
@@ -279,6 +292,55 @@ asio::awaitable<batch_positions> log::append_batch(shared self, std::span<const 
   co_return batch_positions{w.first, w.last};
 }
 
+boost::system::result<log::laid> log::lay_now(std::span<const format::prepared_record> records,
+                                              std::uint64_t frames_bytes,
+                                              std::span<position> positions, bool waited) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (const error_code refusal = refusal_locked()) return refusal;
+  lay_request what{records, frames_bytes, positions};
+  if ((!waited && !room_waiters_.empty()) || lay_locked(what) != outcome::laid) {
+    return error_code(errc::would_block);
+  }
+  after_append_locked();
+  return laid{what.begin, what.end, tail_.chain().crc};
+}
+
+asio::awaitable<void> log::wait_room(shared self, std::uint64_t frames_bytes) {
+  waiter w;
+  w.frames_bytes = frames_bytes;
+  co_await self->suspend(w, true, [raw = self.get()](waiter& waiting, wake_list& wake) {
+    waiting.result = raw->refusal_locked();
+    if (waiting.result) {
+      wake.add(waiting);
+      return;
+    }
+    raw->room_waiters_.push_back(waiting);
+    raw->commit_.want_flush(raw->tail_.head());
+    raw->schedule_drive_locked();
+  });
+  if (w.result) self->throw_error_of(w.result);
+}
+
+asio::awaitable<void> log::wait_laid(shared self, laid what) {
+  if (!self->synchronous_) co_return;
+  waiter w;
+  w.is_append = true;
+  w.stays_laid = true;
+  w.begin = what.begin;
+  w.target = what.end;
+  co_await self->suspend(w, true, [raw = self.get()](waiter& waiting, wake_list& wake) {
+    if (raw->commit_.durable() >= waiting.target) {
+      wake.add(waiting);
+    } else if (raw->failure_ || raw->closed_ || raw->abandoned_) {
+      waiting.result = errc::append_in_doubt;
+      wake.add(waiting);
+    } else {
+      raw->durable_waiters_.insert_by_target(waiting);
+    }
+  });
+  if (w.result) self->throw_error_of(w.result);
+}
+
 boost::system::result<position> log::try_append(const record_view& what) noexcept {
   try {
     std::vector<std::byte> scratch;
@@ -391,7 +453,8 @@ asio::awaitable<void> log::wait_visible(shared self, position end, visibility se
       sees == visibility::durable || self->synchronous_ ? mark::settled : mark::appended;
   waiter w;
   co_await self->suspend(w, true, [raw = self.get(), which, end](waiter& waiting, wake_list& wake) {
-    waiting.target = raw->tail_.stream_of(end) + 1;
+    // What was forgotten of the stream was visible before.
+    waiting.target = std::max(raw->tail_.stream_of(end), raw->tail_.extents().front().begin) + 1;
     raw->enlist_locked(waiting, which, wake);
   });
   if (w.result) self->throw_error_of(w.result);
@@ -402,7 +465,7 @@ void log::cancel_waiter(waiter& w, asio::cancellation_type type) noexcept {
     const std::lock_guard lock(mutex_);
     if (w.where != waiter::state::listed) return;
     if (w.is_append && w.list != &room_waiters_) {
-      if (w.begin >= commit_.submitted()) {
+      if (w.begin >= commit_.submitted() && !w.stays_laid) {
         tail_.cancel(w.begin, w.target);
         records_appended_ -= w.record_count;
         records_unreported_ -= std::min<std::uint64_t>(records_unreported_, w.record_count);

@@ -46,7 +46,8 @@ class waiter {
   engine::stream_offset begin = 0;   ///< of an append: its first byte in the stream
   engine::stream_offset target = 0;  ///< satisfied when the mark has reached this
   bool is_append = false;            ///< its frames lie at [begin, target)
-  // An append that waits for room is laid by whoever makes room.
+  bool stays_laid = false;           ///< cancelling does not take its frames back
+  // An append that waits for room is laid by whoever makes room. Without records it is only told.
   const format::prepared_record* records = nullptr;
   std::size_t record_count = 0;
   std::uint64_t frames_bytes = 0;

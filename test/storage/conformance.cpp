@@ -145,6 +145,80 @@ BOOST_DATA_TEST_CASE(a_read_ends_with_the_file, data::make(subjects()), tried) {
   }
 }
 
+BOOST_DATA_TEST_CASE(what_read_cached_gives_is_what_the_file_holds, data::make(subjects()), tried) {
+  opened_world in(tried);
+  constexpr std::size_t bytes = 8 * block_bytes;
+  aligned_memory written(bytes);
+  fill_with_pattern(written.data(), written.size(), 0);
+  {
+    const file_ptr file = in.open("file", open_mode::create);
+    in.run([&]() -> asio::awaitable<void> {
+      co_await write_at(*in.on, file, 0, written.data(), written.size(), true, "file");
+      co_await in.on->truncate(file, bytes - 100);
+    });
+    aligned_memory found(bytes);
+    if (file->direct()) BOOST_TEST(in.on->read_cached(file, 0, found.data(), found.size()) == 0U);
+  }
+  const file_ptr file = in.open("file", open_mode::read);
+  for (const bool warm : {false, true}) {
+    std::vector<std::byte> found(2 * bytes);
+    if (warm) {
+      in.run([&]() -> asio::awaitable<void> {
+        co_await read_at(*in.on, file, 0, found.data(), found.size(), "file");
+      });
+    }
+    for (const std::size_t offset : {std::size_t{0}, std::size_t{1}, block_bytes, bytes - 101,
+                                     bytes - 100, bytes, 2 * bytes}) {
+      for (const std::size_t wanted : {std::size_t{0}, std::size_t{1}, 2 * block_bytes, bytes}) {
+        std::fill(found.begin(), found.end(), std::byte{0xee});
+        const std::size_t there = offset < bytes - 100 ? bytes - 100 - offset : 0;
+        const std::size_t got = in.on->read_cached(file, offset, found.data(), wanted);
+        BOOST_TEST(got <= std::min(there, wanted));
+        BOOST_TEST(std::memcmp(found.data(), written.data() + std::min(offset, bytes), got) == 0);
+        BOOST_TEST((found[wanted] == std::byte{0xee}));
+      }
+    }
+  }
+}
+
+BOOST_DATA_TEST_CASE(many_requests_are_waited_for_at_once, data::make(subjects()), tried) {
+  opened_world in(tried);
+  constexpr std::size_t count = 300;  // more than the queue holds
+  aligned_memory memory(count * block_bytes);
+  fill_with_pattern(memory.data(), memory.size(), 0);
+  const file_ptr file = in.open("file", open_mode::create);
+  const file_ptr read_only = in.open("file", open_mode::read);
+  std::vector<io_request> requests;
+  aligned_memory found(memory.size());
+  in.run([&]() -> asio::awaitable<void> {
+    for (std::size_t i = 0; i < count; ++i) {
+      requests.push_back(
+          write_of(file, i * block_bytes, memory.data() + i * block_bytes, block_bytes));
+    }
+    co_await perform_all(*in.on, requests);
+    for (const io_request& each : requests) {
+      BOOST_TEST(each.result == static_cast<std::int64_t>(block_bytes));
+    }
+    // Used again; each has a result of its own: the data, the end of the file, an error.
+    for (std::size_t i = 0; i < count; ++i) {
+      io_request& each = requests[i];
+      each = write_of(read_only, i * block_bytes, found.data() + i * block_bytes, block_bytes);
+      if (i % 3 != 0) each.kind = io_kind::read;
+      if (i % 3 == 1) each.offset += count * block_bytes;
+    }
+    co_await perform_all(*in.on, requests);
+    co_await perform_all(*in.on, {});
+  });
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t expected =
+        i % 3 == 0 ? -EBADF : (i % 3 == 1 ? 0 : static_cast<std::int64_t>(block_bytes));
+    BOOST_TEST(requests[i].result == expected);
+    if (i % 3 != 2) continue;
+    BOOST_TEST(std::memcmp(found.data() + i * block_bytes, memory.data() + i * block_bytes,
+                           block_bytes) == 0);
+  }
+}
+
 BOOST_DATA_TEST_CASE(a_failed_request_says_why, data::make(subjects()), tried) {
   opened_world in(tried);
   in.open("file", open_mode::create);
@@ -694,6 +768,19 @@ BOOST_DATA_TEST_CASE(coroutines_that_wait_at_the_end_are_destroyed_and_not_resum
         const counting alive(count);
         while (true) co_await write_at(*to, target, 0, from->data(), from->size(), true, "file");
       };
+      const auto writes_many = [](std::shared_ptr<storage> to, file_ptr target,
+                                  std::shared_ptr<aligned_memory> from,
+                                  int& count) -> asio::awaitable<void> {
+        const counting alive(count);
+        std::vector<io_request> many(16);
+        while (true) {
+          for (std::size_t i = 0; i < many.size(); ++i) {
+            many[i] = write_of(target, i * block_bytes, from->data(), block_bytes);
+            many[i].durable = i % 2 == 0;
+          }
+          co_await perform_all(*to, many);
+        }
+      };
       const auto lists = [](std::shared_ptr<storage> of, int& count) -> asio::awaitable<void> {
         const counting alive(count);
         while (true) {
@@ -708,6 +795,7 @@ BOOST_DATA_TEST_CASE(coroutines_that_wait_at_the_end_are_destroyed_and_not_resum
       const auto ignore = [](std::exception_ptr) {};
       for (int i = 0; i < 5; ++i) {
         asio::co_spawn(in->strand, writes(on, file, memory, frames), ignore);
+        asio::co_spawn(in->strand, writes_many(on, file, memory, frames), ignore);
         asio::co_spawn(in->strand, lists(on, frames), ignore);
         asio::co_spawn(in->strand, opens(on, frames), ignore);
       }

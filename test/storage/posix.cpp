@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -536,6 +537,23 @@ BOOST_AUTO_TEST_CASE(use_a_refusing_ring) {
     }
   });
   BOOST_TEST(right == 100U);
+}
+
+BOOST_DATA_TEST_CASE(read_cached_gives_what_the_kernel_would_give_at_once, data::make(subjects()),
+                     tried) {
+  opened_world in(tried);
+  std::vector<std::byte> found(4 * block_bytes);
+  std::ofstream(in.scratch.path() / "file") << std::string(3 * block_bytes, 'x');
+  const file_ptr file = in.open("file", open_mode::read);
+  const int fd = ::open((in.scratch.path() / "file").c_str(), O_RDONLY | O_CLOEXEC);
+  BOOST_TEST_REQUIRE(fd >= 0);
+  const iovec piece{found.data(), found.size()};
+  const ssize_t expected = ::preadv2(fd, &piece, 1, 0, RWF_NOWAIT);
+  ::close(fd);
+  const std::size_t got = in.on->read_cached(file, 0, found.data(), found.size());
+  // Just written, so in the cache, unless the file system can't tell.
+  BOOST_TEST(static_cast<ssize_t>(got) == std::max<ssize_t>(expected, 0));
+  if (got == 0) std::cout << "SKIP: no RWF_NOWAIT on this file system" << std::endl;
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -87,6 +87,13 @@ class faulty_storage final : public storage::storage,
     if (chain != nullptr) inner_->start(*chain);
   }
 
+  // Nothing, so that every read comes to start(), where it can be made to fail.
+  [[nodiscard]] std::size_t read_cached(const nori::storage::file_ptr& /*from*/,
+                                        std::uint64_t /*offset*/, void* /*to*/,
+                                        std::size_t /*bytes*/) noexcept override {
+    return 0;
+  }
+
   // Names are parameters by value: they live in the coroutines' frames.
 
   asio::awaitable<nori::storage::file_ptr> open(std::string name,
