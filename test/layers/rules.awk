@@ -12,9 +12,11 @@ BEGIN {
   may["log"]        = "vocabulary log"
   may["wal"]        = "vocabulary format engine storage simulated testing log wal"
   may["store_api"]  = "vocabulary log store_api"
+  # Helpers for tests of what is built on the store.
+  may["store_tests"] = "vocabulary log store_api testing store_tests"
   may["store"]      = "vocabulary format engine storage simulated testing log wal store_api store"
   may["everything"] = "vocabulary log store_api"
-  may["program"]    = "vocabulary log testing store_api everything program"
+  may["program"]    = "vocabulary log testing store_api store_tests everything program"
 
   split("position error record config recovery_info meter", names, " ")
   for (i in names) vocabulary["include/nori/" names[i] ".hpp"] = 1
@@ -26,6 +28,7 @@ function group(path) {
   if (path in vocabulary) return "vocabulary"
   if (path == "include/nori/nori.hpp") return "everything"
   if (path ~ /^include\/nori\/store\//) return "store_api"
+  if (path == "include/nori/testing/given_when_then.hpp") return "store_tests"
   if (path ~ /^include\/nori\/testing\//) return "testing"
   if (path ~ /^include\/nori\/[^\/]*$/) return "log"
   if (path ~ /^src\/storage\/simulated/) return "simulated"
