@@ -19,6 +19,7 @@
 #include <vector>
 
 #include <nori/error.hpp>
+#include <nori/store/handler_metrics.hpp>
 #include <nori/store/metrics.hpp>
 
 #include "support/random_source.hpp"
@@ -415,14 +416,19 @@ const std::vector<const metric*>& all_metrics() {
                                               &group_redeliveries,
                                               &group_poisonous,
                                               &group_unacknowledged,
-                                              &snapshot_saves,
-                                              &snapshot_loads,
-                                              &snapshots_ignored,
+                                              &commands,
+                                              &command_cache,
+                                              &command_conflicts,
+                                              &command_retries,
+                                              &command_events_read,
                                               &snapshot_age_events,
-                                              &handler_cache,
-                                              &handler_retries,
-                                              &replay_seconds,
-                                              &replay_events};
+                                              &snapshot_age_seconds,
+                                              &snapshots_saved,
+                                              &snapshot_save_failures,
+                                              &handler_snapshot_failures,
+                                              &snapshots_loaded,
+                                              &snapshots_missed,
+                                              &snapshots_ignored};
   return all;
 }
 

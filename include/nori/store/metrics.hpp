@@ -4,6 +4,7 @@
 #include <nori/meter.hpp>
 
 /// What the event store and what is built on it measure, through the meter in store_config::log.
+/// Command handlers and snapshots have theirs in handler_metrics.hpp.
 ///
 /// Label values are names that the program chose (of types, projections, groups, deciders) or one
 /// of the words that the comment gives; never a stream's name, of which there is no end.
@@ -88,32 +89,6 @@ inline constexpr metric group_poisonous{"nori_group_poisonous_total",
 inline constexpr metric group_unacknowledged{"nori_group_unacknowledged_events",
                                              "Events read for a group and not acknowledged yet.",
                                              metric::kind::gauge, "name"};
-
-// Command handlers and snapshots.
-inline constexpr metric snapshot_saves{"nori_snapshot_saves_total", "Snapshots that were saved.",
-                                       metric::kind::counter, "name"};
-inline constexpr metric snapshot_loads{"nori_snapshot_loads_total",
-                                       "Snapshots that a state was made from.",
-                                       metric::kind::counter, "name"};
-/// reason: damaged, foreign, newer_than_store, other_version, unreadable
-inline constexpr metric snapshots_ignored{"nori_snapshots_ignored_total",
-                                          "Snapshots that were not believed when loaded.",
-                                          metric::kind::counter, "reason"};
-inline constexpr metric snapshot_age_events{
-    "nori_snapshot_age_events", "Events that were read on top of a snapshot when it was used.",
-    metric::kind::histogram, "name"};
-/// outcome: hit, miss
-inline constexpr metric handler_cache{"nori_handler_cache_total",
-                                      "States that a command handler asked of its cache.",
-                                      metric::kind::counter, "outcome"};
-inline constexpr metric handler_retries{"nori_handler_retries_total",
-                                        "Commands that were decided again after a conflict.",
-                                        metric::kind::counter, "name"};
-inline constexpr metric replay_seconds{"nori_replay_seconds",
-                                       "Time to make a state from a snapshot and events.",
-                                       metric::kind::histogram, "name"};
-inline constexpr metric replay_events{"nori_replay_events", "Events read to make a state.",
-                                      metric::kind::histogram, "name"};
 
 }  // namespace nori::metrics
 
