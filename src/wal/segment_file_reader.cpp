@@ -35,7 +35,11 @@ segment_file_reader::segment_file_reader(storage::storage& files, storage::file_
 asio::awaitable<std::span<const std::byte>> segment_file_reader::window(std::uint64_t from,
                                                                         std::uint64_t least) {
   const std::uint64_t begin = engine::block_floor(from);
-  const std::size_t wanted = engine::block_ceil(from - begin + least);
+  // No more than is there: the kernel fills what is asked for behind the end of a file with zeros,
+  // which for a small segment takes longer than everything else.
+  if (begin >= bytes_) co_return std::span<const std::byte>{};
+  const std::size_t wanted =
+      engine::block_ceil(std::min<std::uint64_t>(from - begin + least, bytes_ - begin));
   if (capacity_ < wanted) {
     blocks_ = allocate_blocks(wanted);
     capacity_ = wanted;

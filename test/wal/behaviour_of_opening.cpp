@@ -401,6 +401,26 @@ BOOST_AUTO_TEST_CASE(an_idle_log_is_marked_so_that_its_last_batch_is_not_ambiguo
   }
 }
 
+// The kernel fills what is asked for behind the end of a file, however much that is.
+BOOST_AUTO_TEST_CASE(recovery_asks_for_no_more_than_a_segment_has) {
+  for (const flavour& flavour : policies()) {
+    log_in_scratch log(flavour.fsync);
+    log.options.segment_bytes_max = small_segment;
+    log.open();
+    for (int i = 0; i < 20; ++i) log.append("k", std::string(10'000, 'v'));
+    log.crash();
+    faults through;
+    log.open(through);
+    std::size_t reads = 0;
+    for (const faults::event& each : through.events()) {
+      if (each.what != operation::read || !each.name.ends_with(".segment")) continue;
+      ++reads;
+      BOOST_TEST(each.offset + each.bytes <= small_segment);
+    }
+    BOOST_TEST(reads != 0u);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(no_frame_ends_behind_the_segment_though_it_is_filled_to_the_brim) {
   // Sizes around the last that fits, then idle, then closed: two markers may follow the record.
   for (std::size_t spare = 0; spare <= 128; spare += 16) {
