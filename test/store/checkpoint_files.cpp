@@ -5,8 +5,6 @@
 #include <boost/test/unit_test.hpp>
 
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -14,6 +12,7 @@
 
 #include "format/crc32c.hpp"
 #include "storage/storage_test.hpp"
+#include "support/files.hpp"
 #include "support/random_source.hpp"
 #include "support/run.hpp"
 #include "support/scratch_directory.hpp"
@@ -61,22 +60,14 @@ class kept_in : public storage::test::opened_world {
 
 namespace {
 
+using nori::test::bytes_of_file;
 using nori::test::random_source;
 using nori::test::run;
 using nori::test::run_until;
 using nori::test::task;
+using nori::test::write_file;
 using storage::test::subject;
 using storage::test::subjects;
-
-std::string bytes_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write_file(const std::filesystem::path& path, std::string_view bytes) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
 
 }  // namespace
 
@@ -122,7 +113,7 @@ BOOST_DATA_TEST_CASE(a_view_of_any_size_comes_back, data::make(subjects()), trie
 BOOST_AUTO_TEST_CASE(any_damaged_byte_and_any_cut_is_found) {
   kept_in in(subjects().back());
   in.save("a", 123456789);
-  const std::string whole = bytes_of(in.path_of("a"));
+  const std::string whole = bytes_of_file(in.path_of("a"));
   BOOST_TEST_REQUIRE(whole.size() == 4096u);
   const auto judged = [](const std::string& bytes) {
     return check_derived(std::as_bytes(std::span(bytes)), ours, "checkpoint-a").verdict;
@@ -178,7 +169,7 @@ BOOST_AUTO_TEST_CASE(lengths_that_do_not_fit_are_damage) {
 
 // A file that another program wrote, from src/store/DERIVED.md; it stays readable for ever.
 BOOST_AUTO_TEST_CASE(the_golden_file_is_read_and_would_be_written_like_that) {
-  const std::string golden = bytes_of(NORI_TEST_DATA_DIR "/golden/v1_derived");
+  const std::string golden = bytes_of_file(NORI_TEST_DATA_DIR "/golden/v1_derived");
   const std::string_view name = "projection-totals";
   const derived_check check = check_derived(std::as_bytes(std::span(golden)), ours, name);
   BOOST_TEST(check.verdict == derived_verdict::valid);

@@ -19,6 +19,7 @@
 
 #include "store/bank_account.hpp"
 #include "store/memory_store.hpp"
+#include "support/code_of.hpp"
 #include "support/run.hpp"
 #include "support/scratch_directory.hpp"
 
@@ -27,6 +28,7 @@ namespace nori {
 namespace {
 
 using namespace bank;  // NOLINT: as a service does
+using test::code_of;
 using test::memory_store;
 using test::run;
 using handler = command_handler<account, json_codec, memory_store>;
@@ -84,17 +86,6 @@ struct fixture {
   handler::options options;
   std::optional<handler> commands;
 };
-
-template <typename Call>
-boost::system::error_code code_of(Call call, std::string* text = nullptr) {
-  try {
-    call();
-  } catch (const boost::system::system_error& error) {
-    if (text != nullptr) *text = error.what();
-    return error.code();
-  }
-  return {};
-}
 
 }  // namespace
 

@@ -10,7 +10,6 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
-#include <functional>
 #include <future>
 #include <map>
 #include <mutex>
@@ -24,15 +23,17 @@
 #include <nori/store/metrics.hpp>
 
 #include "store/memory_source.hpp"
+#include "store/running.hpp"
+#include "support/code_of.hpp"
 #include "support/random_source.hpp"
 #include "support/run.hpp"
 
 namespace nori::store::test {
 namespace {
 
+using nori::test::code_of;
 using nori::test::random_source;
 using nori::test::run;
-using nori::test::run_until;
 using nori::test::scaled;
 using nori::test::task;
 using std::chrono::milliseconds;
@@ -43,21 +44,12 @@ group_options named() {
   return options;
 }
 
-// A group that runs on a context, until it is stopped.
-class running {
+class running : public running_consumer<consumer_group> {
  public:
   explicit running(std::shared_ptr<memory_source> from, group_options options = named())
-      : source(std::move(from)), group(source, std::move(options)) {
-    start();
-  }
-  ~running() {
-    if (!work->done()) cancel.emit(asio::cancellation_type::terminal);
-    io.restart();
-    io.run_for(std::chrono::seconds(10));
-  }
-  void start() { work.emplace(io.get_executor(), group.run(), cancel.slot()); }
+      : running_consumer(std::move(from), std::move(options)) {}
+
   group_delivery next(group_member& of) { return run(io, of.next()); }
-  void until(std::function<bool()> condition) { run_until(io, condition); }
   void until_saved(std::uint64_t through) {
     until([&] {
       return source->checkpoints.contains("workers") &&
@@ -68,40 +60,14 @@ class running {
     io.restart();
     io.run_for(milliseconds(10));
   }
-  boost::system::error_code stop() {
-    cancel.emit(asio::cancellation_type::total);
-    return outcome();
-  }
-  boost::system::error_code outcome() {
-    until([this] { return work->done(); });
-    try {
-      work->get();
-    } catch (const boost::system::system_error& error) {
-      return error.code();
-    }
-    return {};
-  }
 
-  asio::io_context io;
-  asio::cancellation_signal cancel;
-  std::shared_ptr<memory_source> source;
-  consumer_group group;
-  std::optional<task<void>> work;
+  consumer_group& group = consumer;
 };
 
 std::shared_ptr<memory_source> source_of_streams(const std::vector<std::string>& streams) {
   auto source = std::make_shared<memory_source>();
   for (const std::string& each : streams) source->append(each, "t", "of " + each);
   return source;
-}
-
-boost::system::error_code code_of(std::function<void()> call) {
-  try {
-    call();
-  } catch (const boost::system::system_error& error) {
-    return error.code();
-  }
-  return {};
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <boost/test/unit_test.hpp>
 
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +16,7 @@
 #include <nori/store/prometheus.hpp>
 
 #include "store/store_test.hpp"
+#include "support/files.hpp"
 
 namespace nori::store_test {
 namespace {
@@ -128,11 +128,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_view_is_built_again_and_counted) {
   }
   const std::filesystem::path file = in.options.log.dir / "projection-by-stream";
   BOOST_TEST_REQUIRE(std::filesystem::exists(file));
-  {
-    std::fstream bytes(file, std::ios::binary | std::ios::in | std::ios::out);
-    bytes.seekp(90);
-    bytes.put('\xff');
-  }
+  test::overwrite(file, 90, "\xff");
   running one(in);
   run(in.io, one.view.wait_for(in.last));
   BOOST_TEST((one.now() == in.model));

@@ -1,26 +1,20 @@
 // What is derived from the log may be lost, damaged, stale or cut off: no answer changes.
 
 #include <algorithm>
-#include <fstream>
 
 #include <nori/error.hpp>
 
 #include "store/store_test.hpp"
+#include "support/files.hpp"
 
 namespace nori::store_test {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string bytes_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write(const fs::path& path, std::string_view bytes) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
+using test::bytes_of_file;
+using test::overwrite;
+using test::write_file;
 
 std::vector<fs::path> index_files_of(const store_in_scratch& store) {
   std::vector<fs::path> all;
@@ -81,7 +75,7 @@ BOOST_AUTO_TEST_CASE(a_lost_damaged_stale_or_truncated_index_changes_no_answer) 
   store.settle_indexes();
   const auto early = index_files_of(store);
   std::vector<std::string> stale;
-  for (const fs::path& each : early) stale.push_back(bytes_of(each));
+  for (const fs::path& each : early) stale.push_back(bytes_of_file(each));
   fill(store, 300, random);
   store.settle_indexes();
   const answers wanted = ask(store);
@@ -91,28 +85,28 @@ BOOST_AUTO_TEST_CASE(a_lost_damaged_stale_or_truncated_index_changes_no_answer) 
     BOOST_REQUIRE(files.size() > 3u);
     for (std::size_t i = 1 + random.below(3); i != 0; --i) {
       const fs::path& victim = files[random.below(files.size())];
-      std::string bytes = bytes_of(victim);
+      std::string bytes = bytes_of_file(victim);
       switch (random.below(6)) {
         case 0:
           fs::remove(victim);
           break;
         case 1:
-          write(victim, bytes.substr(0, random.below(bytes.size() + 1)));
+          write_file(victim, bytes.substr(0, random.below(bytes.size() + 1)));
           break;
         case 2:
-          write(victim, bytes.substr(0, random.below(bytes.size() / 4096 + 1) * 4096));
+          write_file(victim, bytes.substr(0, random.below(bytes.size() / 4096 + 1) * 4096));
           break;
         case 3:
-          write(victim, stale[random.below(stale.size())]);
+          write_file(victim, stale[random.below(stale.size())]);
           break;
         case 4:
-          write(victim, std::string(bytes.size(), '\0'));
+          write_file(victim, std::string(bytes.size(), '\0'));
           break;
         default:
           for (int bits = 0; bits < 3 && !bytes.empty(); ++bits) {
             bytes[random.below(bytes.size())] ^= static_cast<char>(1 << random.below(8));
           }
-          write(victim, bytes);
+          write_file(victim, bytes);
       }
     }
     store.open();
@@ -138,10 +132,7 @@ BOOST_AUTO_TEST_CASE(an_index_that_is_damaged_while_it_is_open_is_made_again) {
   const answers wanted = ask(store);
   store.close_and_open();
   for (const fs::path& each : index_files_of(store)) {
-    // In place: what is open sees it.
-    std::fstream file(each, std::ios::binary | std::ios::in | std::ios::out);
-    const std::string zeros(fs::file_size(each) - 4096, '\0');
-    file.write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
+    overwrite(each, 0, std::string(fs::file_size(each) - 4096, '\0'));
   }
   BOOST_REQUIRE((ask(store) == wanted));
 }
@@ -161,11 +152,11 @@ BOOST_AUTO_TEST_CASE(without_the_heads_of_deleted_streams_the_store_does_not_ope
   BOOST_TEST(store.append("gone", expected_revision::any(), "t", "")->first_revision == 2u);
   store.close();
   const fs::path heads = store.options.log.dir / "retired-heads.index";
-  const std::string bytes = bytes_of(heads);
+  const std::string bytes = bytes_of_file(heads);
   fs::remove(heads);
   BOOST_CHECK_EXCEPTION(store.open(), boost::system::system_error,
                         [](const auto& error) { return error.code() == errc::corruption; });
-  write(heads, bytes);
+  write_file(heads, bytes);
   store.open();
   BOOST_TEST(store.head("gone").value() == 2u);
 }

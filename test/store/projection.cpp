@@ -7,7 +7,6 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
-#include <functional>
 #include <future>
 #include <map>
 #include <optional>
@@ -20,6 +19,7 @@
 #include <nori/store/projection_json.hpp>
 
 #include "store/memory_source.hpp"
+#include "store/running.hpp"
 #include "support/random_source.hpp"
 #include "support/run.hpp"
 
@@ -77,44 +77,18 @@ projection_options named(std::uint32_t version = 1) {
   return options;
 }
 
-// A projection that runs on a context, until it is stopped.
-class running {
+class running : public running_consumer<projection<digest>> {
  public:
   running(std::shared_ptr<memory_source> from, projection_options options,
           view_definition<digest> how)
-      : source(std::move(from)), view(source, std::move(options), std::move(how)) {
-    start();
-  }
-  ~running() {
-    if (!work->done()) cancel.emit(asio::cancellation_type::terminal);
-    io.restart();
-    io.run_for(std::chrono::seconds(10));
-  }
-  void start() { work.emplace(io.get_executor(), view.run(), cancel.slot()); }
+      : running_consumer(std::move(from), std::move(options), std::move(how)) {}
+
   void wait_for(std::uint64_t position) { run(io, view.wait_for(position)); }
-  void until(std::function<bool()> condition) { run_until(io, condition); }
-  boost::system::error_code stop(asio::cancellation_type how = asio::cancellation_type::total) {
-    cancel.emit(how);
-    return outcome();
-  }
-  boost::system::error_code outcome() {
-    run_until(io, [this] { return work->done(); });
-    try {
-      work->get();
-    } catch (const boost::system::system_error& error) {
-      return error.code();
-    }
-    return {};
-  }
-  digest now() const {
+  [[nodiscard]] digest now() const {
     return view.read([](const digest& of, std::optional<std::uint64_t>) { return of; });
   }
 
-  asio::io_context io;
-  asio::cancellation_signal cancel;
-  std::shared_ptr<memory_source> source;
-  projection<digest> view;
-  std::optional<task<void>> work;
+  projection<digest>& view = consumer;
 };
 
 std::shared_ptr<memory_source> source_with(std::uint64_t events) {

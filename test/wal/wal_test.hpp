@@ -7,9 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,7 +20,9 @@
 #include <nori/wal.hpp>
 
 #include "format/segment_header.hpp"
+#include "support/code_of.hpp"
 #include "support/faulty_storage.hpp"
+#include "support/files.hpp"
 #include "support/random_source.hpp"
 #include "support/run.hpp"
 #include "support/scratch_directory.hpp"
@@ -42,14 +42,19 @@ inline std::ostream& operator<<(std::ostream& out, errc code) {
 
 namespace nori::wal_test {
 
+using test::bytes_of_file;
+using test::code_of;
 using test::faults;
+using test::flip_bit;
 using test::operation;
+using test::overwrite;
 using test::random_source;
 using test::run;
 using test::run_until;
 using test::scaled;
 using test::scratch_directory;
 using test::task;
+using test::write_file;
 
 inline constexpr std::uint64_t small_segment = segment_bytes_lowest;
 
@@ -151,43 +156,6 @@ class log_in_scratch {
  private:
   std::optional<wal> wal_;
 };
-
-/// The code of what a call throws; success where it does not.
-template <typename Call>
-boost::system::error_code code_of(Call call, std::string* text = nullptr) {
-  try {
-    call();
-  } catch (const boost::system::system_error& error) {
-    if (text != nullptr) *text = error.what();
-    return error.code();
-  }
-  return {};
-}
-
-inline std::string bytes_of_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-inline void write_file(const std::filesystem::path& path, std::string_view bytes) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
-inline void overwrite(const std::filesystem::path& path, std::uint64_t offset,
-                      std::string_view bytes) {
-  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  file.seekp(static_cast<std::streamoff>(offset));
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
-inline void flip_bit(const std::filesystem::path& path, std::uint64_t offset, unsigned bit = 0) {
-  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  file.seekg(static_cast<std::streamoff>(offset));
-  const char old = static_cast<char>(file.get());
-  file.seekp(static_cast<std::streamoff>(offset));
-  file.put(static_cast<char>(old ^ (1 << bit)));
-}
 
 /// Every file of a directory, byte for byte.
 using snapshot = std::map<std::string, std::string>;
