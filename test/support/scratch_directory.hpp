@@ -9,11 +9,21 @@
 
 namespace nori::test {
 
-/// A directory of mode 0700 under TMPDIR, removed afterwards.
+/// Where files lie in memory, if there is such a place: for tests that open and sync so often that
+/// a disk would set their pace.
+inline std::filesystem::path memory_directory() {
+  const std::filesystem::path memory = "/dev/shm";
+  std::error_code ignored;
+  return std::filesystem::is_directory(memory, ignored) ? memory
+                                                        : std::filesystem::temp_directory_path();
+}
+
+/// A directory of mode 0700, under TMPDIR unless it is told where, removed afterwards.
 class scratch_directory {
  public:
-  scratch_directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "nori-test-XXXXXX").string();
+  explicit scratch_directory(
+      const std::filesystem::path& under = std::filesystem::temp_directory_path()) {
+    std::string pattern = (under / "nori-test-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) throw std::bad_alloc();
     path_ = pattern;
   }
