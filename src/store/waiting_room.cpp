@@ -4,21 +4,27 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution_context.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/query.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace nori::store {
 
-class waiting_room::guest {
+class waiting_room::guest : public std::enable_shared_from_this<guest> {
  public:
   virtual ~guest() = default;
-  // Once. Posts the coroutine to its executor.
+  // Posts the coroutine to its executor, unless it is gone.
   virtual void resume(boost::system::error_code result) noexcept = 0;
+  // Destroys the coroutine without resuming it.
+  virtual void drop() noexcept = 0;
 
   // Of the mutex: where it is listed.
   std::list<std::shared_ptr<guest>>::iterator place;
@@ -31,27 +37,97 @@ struct waiting_room::state {
 
 namespace {
 
+// The guests whose coroutines run on one execution context. Outlives the context where they do.
+class guest_list {
+ public:
+  using place = std::list<waiting_room::guest*>::iterator;
+
+  place add(waiting_room::guest& added) {
+    const std::lock_guard lock(mutex_);
+    return guests_.insert(guests_.end(), &added);
+  }
+  // False where it was removed before: by whoever came first, resuming or the context's end.
+  bool remove(std::optional<place>& where) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (!where) return false;
+    guests_.erase(*where);
+    where.reset();
+    return true;
+  }
+  // One that is being destroyed by another thread removes itself.
+  [[nodiscard]] std::shared_ptr<waiting_room::guest> any() {
+    const std::lock_guard lock(mutex_);
+    for (waiting_room::guest* const each : guests_) {
+      if (auto found = each->weak_from_this().lock()) return found;
+    }
+    return nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::list<waiting_room::guest*> guests_;
+};
+
+// When a context is destroyed, coroutines that wait in any room are destroyed with it: often they
+// own the room that they wait in, so nobody else would.
+class guests_of_context : public asio::execution_context::service {
+ public:
+  using key_type = guests_of_context;
+  static asio::execution_context::id id;
+
+  explicit guests_of_context(asio::execution_context& context) : service(context) {}
+
+  [[nodiscard]] const std::shared_ptr<guest_list>& all() const noexcept { return all_; }
+
+ private:
+  void shutdown() override {
+    while (const auto next = all_->any()) next->drop();
+  }
+
+  const std::shared_ptr<guest_list> all_ = std::make_shared<guest_list>();
+};
+
+asio::execution_context::id guests_of_context::id;
+
 template <typename Handler>
 class waiting_handler final : public waiting_room::guest {
  public:
   explicit waiting_handler(Handler&& handler)
-      : work_(asio::get_associated_executor(handler)), handler_(std::move(handler)) {}
+      : work_(asio::get_associated_executor(handler)),
+        others_(asio::use_service<guests_of_context>(
+                    asio::query(work_.get_executor(), asio::execution::context))
+                    .all()),
+        handler_(std::move(handler)),
+        place_(others_->add(*this)) {}
+  ~waiting_handler() override { drop(); }
+
+  void drop() noexcept override {
+    if (!others_->remove(place_)) return;
+    // It may own the room, and so this.
+    const std::optional<Handler> last = std::move(handler_);
+    handler_.reset();
+    work_.reset();
+  }
 
   void resume(boost::system::error_code result) noexcept override {
+    if (!others_->remove(place_)) return;
     // Posted: the coroutine may destroy whoever calls this.
-    asio::post(work_.get_executor(), [handler = std::move(handler_), result]() mutable {
+    asio::post(work_.get_executor(), [handler = std::move(*handler_), result]() mutable {
       // What cancels must not find a wait that is over.
       if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
         slot.clear();
       }
       std::move(handler)(result);
     });
+    handler_.reset();
     work_.reset();
   }
 
  private:
   asio::executor_work_guard<asio::associated_executor_t<Handler>> work_;
-  Handler handler_;
+  const std::shared_ptr<guest_list> others_;
+  std::optional<Handler> handler_;
+  std::optional<guest_list::place> place_;
 };
 
 }  // namespace

@@ -42,7 +42,8 @@ class waiting_room {
   ~waiting_room();
 
   /// Releases the lock once this coroutine is sure to be woken; look at the condition again
-  /// afterwards, under a new lock. The mutex must live until no coroutine waits any more.
+  /// afterwards, under a new lock. The mutex must live until no coroutine waits any more. When the
+  /// context that the coroutine runs on is destroyed, the coroutine is destroyed with it.
   /// @par Cancellation
   /// Every type: operation_aborted.
   [[nodiscard]] asio::awaitable<void> wait(std::unique_lock<std::mutex> lock);
