@@ -37,8 +37,12 @@ struct found {
   std::uint64_t global = 0;
   std::string type;
   std::string data;
+  std::string metadata;
   std::vector<std::string> tags;
+  std::uint32_t version = 1;
   uuid id{};
+  uuid correlation_id{};
+  uuid causation_id{};
   event_time at{};
 
   explicit found(const recorded_event& of)
@@ -47,8 +51,12 @@ struct found {
         global(of.global_position),
         type(of.type),
         data(of.data),
+        metadata(of.metadata),
         tags(of.tags.begin(), of.tags.end()),
+        version(of.version),
         id(of.id),
+        correlation_id(of.correlation_id),
+        causation_id(of.causation_id),
         at(of.recorded_at) {}
 
   friend bool operator==(const found&, const found&) = default;
