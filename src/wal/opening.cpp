@@ -417,6 +417,7 @@ void opening::follow_staging(const engine::chain_scanner& scanner) {
 asio::awaitable<void> opening::find_end() {
   end_ = {};
   std::optional<segment_file_reader> active;
+  std::optional<engine::chain_scanner> scanned;
   std::uint32_t seed = 0;
   std::uint64_t frame_bytes_max = 0;
   engine::chain_scanner::committed last;
@@ -434,6 +435,7 @@ asio::awaitable<void> opening::find_end() {
     co_await active->scan(scanner);
     ++info.segments_scanned;
     last = scanner.last_batch();
+    scanned = scanner;
     end_ = {newest.id, last.offset, last.chain};
     file_end_ = {newest.id, scanner.offset(), scanner.chain()};
     batch_open = scanner.offset() != last.offset;
@@ -485,6 +487,14 @@ asio::awaitable<void> opening::find_end() {
     }
   }
   found.proof = !proof_at.empty();
+  if ((found.proof || !found.rest_zero) && !writable() && scanned) {
+    // Somebody may be appending. If what was missing is there by now, then what lies behind it came
+    // later, too, and what was found first is the log as it was then.
+    co_await active->scan(*scanned);
+    if (scanned->last_batch().offset > end_.offset && end_.segment_id == file_end_.segment_id) {
+      found = {false, false, true};
+    }
+  }
   switch (engine::judge_end(found)) {
     case engine::end_verdict::clean_end:
       info.bytes_truncated = 0;

@@ -447,6 +447,37 @@ BOOST_AUTO_TEST_CASE(no_frame_ends_behind_the_segment_though_it_is_filled_to_the
   }
 }
 
+// Whatever a reader reads, more has been appended by the time it reads on.
+BOOST_DATA_TEST_CASE(what_is_appended_while_a_log_is_opened_for_reading_is_no_damage,
+                     data::make(policies()), flavour) {
+  log_in_scratch log(flavour.fsync);
+  log.open();
+  log.append("k", "v");
+  faults slow;
+  config options = log.options;
+  options.access = access::read_only;
+  const auto hold = [&] { slow.hold(operation::read, ".segment"); };
+  hold();
+  task<wal::opened> reading(
+      log.io.get_executor(),
+      log::open(options, slow.storage_in(options.dir, options.backend, true)));
+  std::uint64_t appended = 1;
+  while (!reading.done()) {
+    run_until(log.io, [&] { return reading.done() || slow.held() > 0; });
+    for (int i = 0; i < 4; ++i, ++appended) log.append("k", "v");
+    run(log.io, log->flush());
+    slow.release();
+    hold();
+  }
+  slow.release();
+  wal::opened opened = reading.get();
+  BOOST_TEST(opened.recovered.valid_records > 0u);
+  BOOST_TEST(opened.recovered.valid_records < appended);
+  BOOST_TEST(opened.recovered.bytes_truncated == 0u);
+  nori::reader all = opened.log.read_from({});
+  BOOST_TEST(run(log.io, read_rest(&all)).size() == opened.recovered.valid_records);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace nori::wal_test
