@@ -95,11 +95,16 @@ function check(name, quoted,   target, to) {
   if (to == "") refuse(name " is in no layer")
   else if (index(" " may[own] " ", " " to " ") == 0)
     refuse(own " may not include " name " (" to ")")
-  else if (to == "program" && top_of(target) != top_of(file))
+  else if (to == "program" && top_of(target) != top_of(file) && !shared(target, file))
     refuse(name " belongs to another program")
 }
 
 # examples/bank/x.hpp belongs to examples/bank; bench and src/cli are one each.
+# What all examples share lies beside them.
+function shared(target, file) {
+  return top_of(target) == "examples/" && file ~ /^examples\//
+}
+
 function top_of(path,   part, n) {
   n = split(path, part, "/")
   return part[1] "/" (n > 2 && part[1] != "bench" ? part[2] : "")
