@@ -1,12 +1,14 @@
 #ifndef BANK_ACCOUNT_ACCOUNT_HPP
 #define BANK_ACCOUNT_ACCOUNT_HPP
 
-#include <boost/json/object.hpp>
-#include <boost/system/result.hpp>
+#include <boost/describe/class.hpp>
 
-#include <optional>
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <variant>
+
+#include <nori/store/decider.hpp>
 
 #include "money.hpp"
 
@@ -15,30 +17,43 @@
 
 namespace bank {
 
+// Version 1 of the events had no currency: version_1.hpp has it.
 struct account_opened {
   money amount;
-  static constexpr std::string_view type = "account_opened";
+  std::string currency;
+  static constexpr std::uint32_t event_version = 2;
 };
+BOOST_DESCRIBE_STRUCT(account_opened, (), (amount, currency))
+
 struct money_deposited {
   money amount;
-  static constexpr std::string_view type = "money_deposited";
+  std::string currency;
+  static constexpr std::uint32_t event_version = 2;
 };
+BOOST_DESCRIBE_STRUCT(money_deposited, (), (amount, currency))
+
 struct money_withdrawn {
   money amount;
-  static constexpr std::string_view type = "money_withdrawn";
+  std::string currency;
+  static constexpr std::uint32_t event_version = 2;
 };
+BOOST_DESCRIBE_STRUCT(money_withdrawn, (), (amount, currency))
+
 using account_event = std::variant<account_opened, money_deposited, money_withdrawn>;
+
+/// "$500", or "500 EUR".
+[[nodiscard]] std::string amount_of(const account_event& what);
 
 struct account {
   bool opened = false;
   money balance;
+  std::string currency;
 };
-
-/// The account after one more event. Nothing where no account can have such an event next.
-[[nodiscard]] std::optional<account> evolve(account before, const account_event& what);
+BOOST_DESCRIBE_STRUCT(account, (), (opened, balance, currency))
 
 struct open_account {
   money amount;
+  std::string currency = "USD";
 };
 struct deposit {
   money amount;
@@ -46,7 +61,6 @@ struct deposit {
 struct withdraw {
   money amount;
 };
-using command = std::variant<open_account, deposit, withdraw>;
 
 enum class rejection {
   account_exists,
@@ -57,17 +71,20 @@ enum class rejection {
 };
 [[nodiscard]] std::string_view message(rejection why) noexcept;
 
-/// What a command makes happen, or why it does not.
-[[nodiscard]] boost::system::result<account_event, rejection> decide(const account& now,
-                                                                     const command& wanted);
+/// The rules, as nori::command_handler wants them.
+struct account_rules {
+  using state = account;
+  using command = std::variant<open_account, deposit, withdraw>;
+  using event = account_event;
+  using rejection = bank::rejection;
 
-[[nodiscard]] std::string_view type_of(const account_event& what) noexcept;
-[[nodiscard]] money amount_of(const account_event& what) noexcept;
-
-/// The event as JSON, and back: nothing where the type is unknown or the data is not what it has.
-[[nodiscard]] boost::json::object to_json(const account_event& what);
-[[nodiscard]] std::optional<account_event> from_json(std::string_view type,
-                                                     const boost::json::object& data);
+  static account initial() { return {}; }
+  /// The account after one more event.
+  static account evolve(account before, const account_event& what);
+  /// What a command makes happen, or why it does not.
+  static nori::decision<account_rules> decide(const account& now, const command& wanted);
+};
+using command = account_rules::command;
 
 }  // namespace bank
 

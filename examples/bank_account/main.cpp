@@ -1,184 +1,110 @@
-// A bank whose accounts are events in a write-ahead log. See usage_text, or run it.
+// A bank whose accounts are events in a store. See usage_text in command_line.cpp, or run it.
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <exception>
-#include <filesystem>
 #include <iostream>
-#include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "balances.hpp"
 #include "bank.hpp"
+#include "command_line.hpp"
+#include "demonstration.hpp"
+#include "live_events.hpp"
 
 namespace {
 
 using namespace bank;
 
-constexpr std::string_view usage_text =
-    "usage: bank_account [DIRECTORY]\n"
-    "           opens Alice's account, deposits and withdraws; every run goes on from the last\n"
-    "       bank_account DIRECTORY open NAME AMOUNT\n"
-    "       bank_account DIRECTORY deposit NAME AMOUNT\n"
-    "       bank_account DIRECTORY withdraw NAME AMOUNT\n"
-    "       bank_account DIRECTORY balance NAME\n"
-    "       bank_account DIRECTORY events\n"
-    "\n"
-    "DIRECTORY holds the events (./event_store unless one is named); it is created where it is\n"
-    "missing. AMOUNT is in dollars: 1200 or 1200.50. balance and events also work while another\n"
-    "program has the directory open.\n"
-    "\n"
-    "Ends with 0, or 1 when the rules of the account reject a command (nothing is recorded then),\n"
-    "2 when the command line is wrong, 3 when something failed.\n";
-
 enum exit_code { done = 0, rejected = 1, bad_usage = 2, failed = 3 };
 
-// Why the command line is wrong.
-struct usage_error {
-  std::string what;
-};
-
-struct arguments {
-  std::filesystem::path directory = "./event_store";
-  std::string action;  ///< empty: the demonstration
-  std::string name;
-  money amount;
-};
-
-std::string parse_name(std::string_view text) {
-  constexpr std::size_t name_bytes_max = 100;
-  const bool printable = std::none_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  });
-  if (text.empty() || text.size() > name_bytes_max || !printable) {
-    throw usage_error{"NAME is 1 to 100 bytes without control characters"};
-  }
-  return std::string(text);
-}
-
-arguments parse(const std::vector<std::string_view>& words) {
-  arguments parsed;
-  if (words.empty()) return parsed;
-  if (words[0].empty()) throw usage_error{"DIRECTORY is empty"};
-  if (words[0].starts_with("-")) throw usage_error{"no such option: " + std::string(words[0])};
-  parsed.directory = words[0];
-  if (words.size() == 1) return parsed;
-
-  parsed.action = words[1];
-  const bool has_amount =
-      parsed.action == "open" || parsed.action == "deposit" || parsed.action == "withdraw";
-  const bool has_name = has_amount || parsed.action == "balance";
-  if (!has_name && parsed.action != "events") {
-    throw usage_error{"no such command: " + parsed.action};
-  }
-  const std::size_t expected = 2u + (has_name ? 1 : 0) + (has_amount ? 1 : 0);
-  if (words.size() != expected) {
-    throw usage_error{parsed.action + " takes " +
-                      (has_amount ? "NAME and AMOUNT"
-                       : has_name ? "NAME"
-                                  : "nothing more")};
-  }
-  if (has_name) parsed.name = parse_name(words[2]);
-  if (has_amount) {
-    const std::optional<money> amount = parse_money(words[3]);
-    if (!amount) {
-      throw usage_error{"AMOUNT is in dollars, like 1200 or 1200.50: " + std::string(words[3])};
-    }
-    parsed.amount = *amount;
-  }
-  return parsed;
-}
-
-std::string counted(std::uint64_t count, const char* what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
-asio::awaitable<exit_code> demonstrate(arguments given) {
-  event_log events = co_await event_log::open(given.directory, nori::access::read_write);
-  std::cout << "Opened the event store in " << given.directory.string() << ": recovered "
-            << counted(events.next_id(), "event") << " in "
-            << counted(events.recovered().segments, "segment") << ", the next event id is "
-            << events.next_id() << '\n';
-
-  accounts bank(events);
-  const std::string name = "Alice";
-  const auto opened = co_await bank.perform(name, open_account{dollars(1000)});
-  if (opened) {
-    std::cout << "Opened Alice's account with " << to_string(opened->balance) << '\n';
-  } else {
-    const account found = co_await bank.find(name);
-    std::cout << "Alice has an account with " << to_string(found.balance) << '\n';
-  }
-  const std::vector<std::pair<command, std::string>> rest = {
-      {deposit{dollars(500)}, "Deposited $500"}, {withdraw{dollars(200)}, "Withdrew $200"}};
-  exit_code result = done;
-  for (const auto& [wanted, report] : rest) {
-    const auto performed = co_await bank.perform(name, wanted);
-    if (!performed) result = rejected;
-    std::cout << (performed ? std::string_view(report) : message(performed.error())) << '\n';
-  }
-  co_await events.sync();
-
-  const account alice = co_await bank.find(name);
-  std::cout << "Alice's balance: " << to_string(alice.balance) << '\n';
-  co_await events.close();
-  co_return result;
-}
-
 command command_of(const arguments& given) {
-  if (given.action == "open") return open_account{given.amount};
+  if (given.action == "open") return open_account{given.amount, given.currency};
   if (given.action == "deposit") return deposit{given.amount};
   return withdraw{given.amount};
 }
 
 asio::awaitable<exit_code> change(arguments given) {
-  event_log events = co_await event_log::open(given.directory, nori::access::read_write);
-  accounts bank(events);
-  const command wanted = command_of(given);
-  const auto performed = co_await bank.perform(given.name, wanted);
+  const auto in = co_await open_bank(given.directory, nori::access::read_write);
+  accounts on = in->handler();
+  const accounts::result performed = co_await on.handle(given.name, command_of(given));
   // Nobody is told of what a power cut could still take back.
-  co_await events.sync();
+  co_await in->store.sync();
   if (performed) {
-    std::cout << given.name << "'s balance: " << to_string(performed->balance) << std::endl;
+    const account& now = performed->state;
+    std::cout << given.name << "'s balance: " << to_string(now.balance, now.currency) << std::endl;
   } else {
     std::cout << message(performed.error()) << std::endl;
   }
-  co_await events.close();
+  co_await in->store.close();
   co_return performed ? done : rejected;
 }
 
 asio::awaitable<exit_code> show_balance(arguments given) {
-  event_log events = co_await event_log::open(given.directory, nori::access::read_only);
-  accounts bank(events);
-  const account found = co_await bank.find(given.name);
-  if (found.opened) {
-    std::cout << given.name << "'s balance: " << to_string(found.balance) << '\n';
+  const auto in = co_await open_bank(given.directory, nori::access::read_only);
+  accounts on = in->handler();
+  nori::handled<account> found;
+  if (given.when) {
+    found = co_await on.load_as_of(given.name, *given.when);
+  } else {
+    found = co_await on.load(given.name);
+  }
+  const account& then = found.state;
+  if (then.opened) {
+    std::cout << given.name << "'s balance: " << to_string(then.balance, then.currency) << '\n';
   } else {
     std::cout << message(rejection::no_such_account) << '\n';
   }
-  co_await events.close();
-  co_return found.opened ? done : rejected;
+  co_await in->store.close();
+  co_return then.opened ? done : rejected;
 }
 
-asio::awaitable<exit_code> show_events(arguments given) {
-  event_log events = co_await event_log::open(given.directory, nori::access::read_only);
-  event_reader reader = events.read_all();
-  while (const std::optional<event> each = co_await reader.next()) {
-    std::cout << each->id << ' ' << each->type << ' ' << each->account << ' '
-              << to_string(amount_of(account_event_of(*each))) << '\n';
+asio::awaitable<exit_code> show_balances(arguments given) {
+  const auto in = co_await open_bank(given.directory, nori::access::read_only);
+  const nori::projection<balances> view = project_balances(in->store);
+  balances all;
+  if (const std::uint64_t next = in->store.next_global_position(); next > 0) {
+    all = co_await view.as_of(next - 1);
   }
-  co_await events.close();
+  for (const auto& [name, its] : all) {
+    std::cout << name << ": " << to_string(its.balance, its.currency) << '\n';
+  }
+  co_await in->store.close();
   co_return done;
 }
 
+asio::awaitable<exit_code> show_events(arguments given) {
+  const auto in = co_await open_bank(given.directory, nori::access::read_only);
+  nori::event_reader events = in->store.read_all();
+  while (const auto each = co_await events.next()) {
+    if (given.action == "events") {
+      std::cout << line_of(*each) << '\n';
+    } else {
+      std::cout << each->global_position << ' ' << each->stream << '/' << each->revision << ' '
+                << each->type << " version " << each->version << ' ' << each->data << '\n';
+    }
+  }
+  co_await in->store.close();
+  co_return done;
+}
+
+asio::awaitable<exit_code> show_demonstration(arguments given) {
+  const bool accepted = co_await demonstrate(given.directory);
+  co_return accepted ? done : rejected;
+}
+
 asio::awaitable<exit_code> run(arguments given) {
-  if (given.action.empty()) return demonstrate(std::move(given));
+  if (given.action.empty()) return show_demonstration(std::move(given));
   if (given.action == "balance") return show_balance(std::move(given));
-  if (given.action == "events") return show_events(std::move(given));
+  if (given.action == "balances") return show_balances(std::move(given));
+  if (given.action == "events" || given.action == "stored") return show_events(std::move(given));
   return change(std::move(given));
 }
 

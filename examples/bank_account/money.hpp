@@ -1,6 +1,8 @@
 #ifndef BANK_ACCOUNT_MONEY_HPP
 #define BANK_ACCOUNT_MONEY_HPP
 
+#include <boost/describe/class.hpp>
+
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -11,12 +13,14 @@
 
 namespace bank {
 
-/// An amount in whole cents: fractions of a dollar do not add up exactly as floating point.
+/// An amount in whole cents: fractions of a dollar do not add up exactly as floating point. Of
+/// which currency, whoever has it knows.
 struct money {
   std::int64_t cents = 0;
 
   friend constexpr auto operator<=>(const money&, const money&) = default;
 };
+BOOST_DESCRIBE_STRUCT(money, (), (cents))
 
 constexpr money dollars(std::int64_t count) noexcept { return {count * 100}; }
 
@@ -26,7 +30,7 @@ constexpr std::optional<money> add(money a, money b) noexcept {
   return money{a.cents + b.cents};
 }
 
-/// "1200", "1200.5" or "1200.50": dollars, without sign. Nothing for anything else.
+/// "1200", "1200.5" or "1200.50", without sign. Nothing for anything else.
 inline std::optional<money> parse_money(std::string_view text) noexcept {
   const std::size_t point = text.find('.');
   const std::string_view whole = text.substr(0, point);
@@ -47,14 +51,15 @@ inline std::optional<money> parse_money(std::string_view text) noexcept {
   return money{cents};
 }
 
-/// "$1300", or "$1299.50" where there are cents.
-inline std::string to_string(money amount) {
-  std::string text = "$" + std::to_string(amount.cents / 100);
+/// "$1300", "$1299.50" where there are cents, and "1300 EUR" in another currency.
+inline std::string to_string(money amount, std::string_view currency) {
+  std::string text = std::to_string(amount.cents / 100);
   if (const std::int64_t cents = amount.cents % 100; cents != 0) {
     text += cents < 10 ? ".0" : ".";
     text += std::to_string(cents);
   }
-  return text;
+  if (currency == "USD") return "$" + text;
+  return text + " " + std::string(currency);
 }
 
 }  // namespace bank
