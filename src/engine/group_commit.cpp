@@ -13,7 +13,7 @@ step group_commit::next(const extent& segment, bool sealed, stream_offset limit)
 
   const auto submit = [&](stream_offset to, bool durable) {
     const std::size_t slot = (first_ + in_flight_) % writes_in_flight_max;
-    writes_[slot] = {to, durable, false};
+    writes_[slot] = {to, to, durable, false};
     ++in_flight_;
     const step result{step_kind::write, durable, static_cast<std::uint8_t>(slot), submitted_, to};
     submitted_ = to;
@@ -60,6 +60,7 @@ void group_commit::write_done(std::uint8_t slot) noexcept {
     const pending_write& oldest = writes_[first_];
     if (oldest.durable && durable_ == written_) durable_ = oldest.to;
     written_ = oldest.to;
+    kept_ = oldest.kept;
     first_ = (first_ + 1) % writes_in_flight_max;
     --in_flight_;
   }
@@ -74,7 +75,7 @@ void group_commit::sync_done() noexcept {
 void group_commit::enter_segment(stream_offset begin) noexcept {
   assert(in_flight_ == 0 && !syncing_ && durable_ == submitted_ && written_ == submitted_);
   assert(begin >= submitted_);
-  submitted_ = written_ = durable_ = begin;
+  submitted_ = written_ = kept_ = durable_ = begin;
   shares_block_ = false;
 }
 

@@ -50,6 +50,7 @@ class group_commit {
       : settings_(chosen),
         submitted_(start),
         written_(start),
+        kept_(start),
         durable_(start),
         flush_wanted_(start),
         sync_wanted_(start) {}
@@ -69,6 +70,10 @@ class group_commit {
   /// Must be called again until it says wait.
   [[nodiscard]] step next(const extent& segment, bool sealed, stream_offset limit) noexcept;
 
+  /// Of a write that next() gave: it cuts a frame that begins at `from`, which is needed whole
+  /// where unwritten frames are recovered from, until its end is written, too.
+  void keep_from(std::uint8_t slot, stream_offset from) noexcept { writes_[slot].kept = from; }
+
   void write_done(std::uint8_t slot) noexcept;
   void sync_done() noexcept;
 
@@ -79,12 +84,15 @@ class group_commit {
   [[nodiscard]] stream_offset submitted() const noexcept { return submitted_; }
   [[nodiscard]] stream_offset written() const noexcept { return written_; }
   [[nodiscard]] stream_offset durable() const noexcept { return durable_; }
+  /// The frames that are not written whole begin here: written(), or before it.
+  [[nodiscard]] stream_offset kept() const noexcept { return kept_; }
   [[nodiscard]] bool idle() const noexcept { return in_flight_ == 0 && !syncing_; }
   [[nodiscard]] std::size_t writes_in_flight() const noexcept { return in_flight_; }
 
  private:
   struct pending_write {
     stream_offset to = 0;
+    stream_offset kept = 0;
     bool durable = false;
     bool done = false;
   };
@@ -92,6 +100,7 @@ class group_commit {
   settings settings_;
   stream_offset submitted_;
   stream_offset written_;
+  stream_offset kept_;
   stream_offset durable_;
   stream_offset flush_wanted_;
   stream_offset sync_wanted_;

@@ -24,7 +24,12 @@ std::uint32_t lag_of(std::uint64_t sequence, std::uint64_t durable) noexcept {
 
 tail::tail(std::byte* ring, std::size_t ring_bytes, const log_settings& settings,
            std::uint64_t segment_id, std::uint64_t end_offset, const chain_state& chain)
-    : ring_(ring), ring_bytes_(ring_bytes), settings_(settings), chain_(chain) {
+    : ring_(ring),
+      ring_bytes_(ring_bytes),
+      last_starts_(std::max<std::size_t>(1, ring_bytes / block_bytes),
+                   std::numeric_limits<stream_offset>::max()),
+      settings_(settings),
+      chain_(chain) {
   extents_.push_back({segment_id, 0, block_floor(end_offset), end_offset});
   seed_ = format::segment_seed(settings.log, segment_id);
 }
@@ -68,7 +73,13 @@ void tail::adopt(std::uint64_t segment_id, std::span<const std::byte> bytes,
   }
   extent& active = extents_.back();
   std::memcpy(ring_at(active.end), bytes.data(), bytes.size());
-  active.end += bytes.size();
+  const stream_offset end = active.end + bytes.size();
+  if (active.end == active.base) active.end += segment_header_bytes;
+  while (active.end < end) {
+    note_start(active.end);
+    active.end += frame_bytes(format::load_frame_header(ring_at(active.end)).length);
+  }
+  assert(active.end == end);
   chain_ = chain;
 }
 
@@ -110,6 +121,7 @@ std::byte* tail::lay(frame_kind kind, std::uint8_t flags, std::uint32_t length,
   chain_.crc = format::seal_frame(at, header, seed_);
   chain_.sequence = header.sequence;
   chain_.last_frame = active.end - active.base;
+  note_start(active.end);
   last_is_marker_ = kind == frame_kind::marker;
   active.end += frame_bytes(length);
   begun_ = true;
@@ -176,6 +188,23 @@ void tail::cancel(stream_offset from, stream_offset to) noexcept {
   }
   chain_.crc = crc;
   chain_.records -= cancelled;
+}
+
+stream_offset tail::cut_by(stream_offset to) const noexcept {
+  const auto in = std::find_if(extents_.begin(), extents_.end(),
+                               [&](const extent& e) { return e.begin < to && to <= e.end; });
+  if (in == extents_.end()) return to;
+  // A frame may take many blocks, and then starts in none of those behind its first.
+  for (stream_offset block = block_floor(to - 1);; block -= block_bytes) {
+    const stream_offset start = last_starts_[block / block_bytes % last_starts_.size()];
+    if (start >= std::max(block, in->begin) && start < to) {
+      const auto length = format::load_frame_header(ring_at(start)).length;
+      return start + frame_bytes(length) <= to ? to : start;
+    }
+    if (block <= in->begin) break;
+  }
+  // Behind no frame: in the header, or where the log ended when it was opened.
+  return in->begin == in->base && to < in->base + segment_header_bytes ? in->begin : to;
 }
 
 void tail::forget(stream_offset before) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <span>
+#include <vector>
 
 #include <nori/position.hpp>
 
@@ -100,6 +101,11 @@ class tail {
   /// from there on anew. Linear in what lies between `from` and the head.
   void cancel(stream_offset from, stream_offset to) noexcept;
 
+  /// Where the frame (or the segment's header) begins that a write up to `to` cuts; `to` itself
+  /// where it ends with a frame. What lies before `to` must still be in the ring, and `to` must be
+  /// the end of a block or of a frame.
+  [[nodiscard]] stream_offset cut_by(stream_offset to) const noexcept;
+
   /// Drops extents that end at or before `before`, but never the last one.
   void forget(stream_offset before);
 
@@ -125,8 +131,14 @@ class tail {
                  std::uint64_t durable_sequence) noexcept;
   void lay_pending_epoch(std::uint64_t durable_sequence) noexcept;
 
+  void note_start(stream_offset frame) noexcept {
+    last_starts_[frame / format::block_bytes % last_starts_.size()] = frame;
+  }
+
   std::byte* ring_;
   std::size_t ring_bytes_;
+  /// For each block of the ring, the last frame that was laid to start in it.
+  std::vector<stream_offset> last_starts_;
   log_settings settings_;
   std::deque<extent> extents_;
   chain_state chain_;

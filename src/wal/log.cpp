@@ -151,6 +151,14 @@ std::vector<log::segment_info> log::segments() const {
   return all;
 }
 
+std::uint64_t log::end_of(std::uint64_t segment_id) const {
+  const std::lock_guard lock(mutex_);
+  const engine::extent& active = tail_.extents().back();
+  if (active.segment_id == segment_id) return active.end - active.base;
+  const segment_ptr found = segments_.find(segment_id);
+  return found ? found->end : 0;
+}
+
 int log::winding_down() noexcept { return abandoned_logs; }
 
 void log::winding::begin() noexcept {

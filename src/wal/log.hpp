@@ -124,6 +124,8 @@ class log : public std::enable_shared_from_this<log> {
     bool sealed = false;
   };
   [[nodiscard]] std::vector<segment_info> segments() const;
+  /// Where a segment ends by now: an offset in it.
+  [[nodiscard]] std::uint64_t end_of(std::uint64_t segment_id) const;
   [[nodiscard]] const format::log_id& id() const noexcept { return identity_.log; }
   [[nodiscard]] const std::shared_ptr<storage::storage>& storage_of() const noexcept {
     return storage_;
@@ -286,6 +288,7 @@ class log : public std::enable_shared_from_this<log> {
   std::array<write_slot, engine::group_commit::writes_in_flight_max> slots_;
   std::unique_ptr<std::byte, void (*)(void*)> last_blocks_;
   storage::io_request sync_request_;
+  std::chrono::steady_clock::duration last_write_took_{};
   std::chrono::steady_clock::time_point sync_started_;
   // Zeros ahead of the head: a synchronous write into blocks that were written before commits no
   // metadata.

@@ -65,7 +65,9 @@ error_code log::refusal_locked() const noexcept {
 // Begins the next segment where the bytes do not fit into this one.
 log::outcome log::make_room_locked(std::uint64_t frames_bytes) {
   const auto demand = tail_.demand_of(frames_bytes);
-  const stream_offset needed_from = engine::block_floor(commit_.written());
+  // What is written may end within a frame. Recovery takes whole frames out of the staging file, so
+  // that one stays there until its end is written, too.
+  const stream_offset needed_from = engine::block_floor(commit_.kept());
   if (tail_.head() + demand.bytes - needed_from > tail_.ring_bytes()) return outcome::wait;
   if (demand.rotates) {
     if (!next_ || !next_has_room_locked(frames_bytes)) {

@@ -33,8 +33,11 @@ static_assert(zero_piece_bytes <= storage::zeros_bytes);
 // A log that has been idle for this long gets a marker.
 constexpr auto idle_after = std::chrono::milliseconds(100);
 
-// Resumed coroutines run on the strand: after this long the next write goes out first.
-constexpr auto resume_slice = std::chrono::microseconds(100);
+// Resumed coroutines run on the strand, and what they append meanwhile shares the next write. That
+// goes out before all are resumed once this takes longer than the last write did, as the device
+// would be idle for too long; within these bounds.
+constexpr std::chrono::steady_clock::duration resume_slice_min = std::chrono::microseconds(100);
+constexpr std::chrono::steady_clock::duration resume_slice_max = std::chrono::milliseconds(2);
 
 std::uint64_t bytes_of(const storage::io_request& request) noexcept {
   std::uint64_t sum = 0;
@@ -104,6 +107,7 @@ void log::drive_on_strand() {
       segment = writing_.front();
       base = extent->base;
       if (what.kind == engine::step_kind::write) {
+        if (!synchronous_) commit_.keep_from(what.slot, tail_.cut_by(what.to));
         if (what.to == tail_.head()) {
           // Under os nothing may become durable for long: then the newest mark is moved.
           if (sequence_marks_.size() >= sequence_marks_max) sequence_marks_.pop_back();
@@ -204,7 +208,7 @@ void log::io_finished_on_strand() {
 void log::resume_in_place(wake_list& wake) {
   while (!wake.empty()) {
     try {
-      wake.resume_for(resume_slice);
+      wake.resume_for(std::clamp(last_write_took_, resume_slice_min, resume_slice_max));
     } catch (...) {
       // Somebody's completion handler threw: that leaves run(), once we are done here.
       asio::post(strand_, [thrown = std::current_exception()] { std::rethrow_exception(thrown); });
@@ -230,6 +234,7 @@ void log::write_completed(storage::io_request& request) noexcept {
     return;
   }
   if (self.continue_short_write(*slot)) return;
+  self.last_write_took_ = std::chrono::steady_clock::now() - slot->started;
   self.io_finished_on_strand();
   const bool durable = request.durable;
   const std::uint64_t bytes = bytes_of(request);

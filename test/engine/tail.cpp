@@ -341,4 +341,33 @@ BOOST_AUTO_TEST_CASE(adopted_segments_are_the_ones_that_were_laid) {
   BOOST_TEST(other.end.position_of(other.end.head()) == log.end.position_of(log.end.head()));
 }
 
+// Wherever a write may end, the frame that it cuts is known as long as that is in the ring.
+BOOST_AUTO_TEST_CASE(the_frame_that_a_write_cuts_is_known) {
+  random_source random;
+  std::size_t cut = 0;
+  for (std::size_t round = scaled(100); round != 0; --round) {
+    memory_log log(4 * small_segment);
+    std::vector<stream_offset> boundaries;
+    for (int i = 0; i < 300; ++i) {
+      const std::vector<std::string> batch{
+          random.text(random.below(random.below(6) == 0 ? 12'000 : 300))};
+      log.submit();
+      const std::uint64_t last = log.end.extents().back().segment_id;
+      lay(log.end, batch, 0);
+      const extent& active = log.end.extents().back();
+      if (active.segment_id != last) boundaries.push_back(active.begin);
+      if (active.segment_id != last) boundaries.push_back(active.begin + segment_header_bytes);
+      boundaries.push_back(log.end.head());
+      BOOST_TEST_REQUIRE(log.end.cut_by(log.end.head()) == log.end.head());
+      for (stream_offset to = block_floor(log.end.head());
+           to > active.begin && to + log.ring->bytes() / 2 > log.end.head(); to -= block_bytes) {
+        const auto behind = std::upper_bound(boundaries.begin(), boundaries.end(), to);
+        BOOST_TEST_REQUIRE(log.end.cut_by(to) == *std::prev(behind));
+        cut += log.end.cut_by(to) != to ? 1 : 0;
+      }
+    }
+  }
+  BOOST_TEST(cut > 0u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

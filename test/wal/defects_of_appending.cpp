@@ -470,6 +470,30 @@ BOOST_AUTO_TEST_CASE(defect_22_an_append_that_need_not_wait_takes_no_hop) {
   }
 }
 
+// A write may end within a record: until the rest is written, too, its beginning is needed in the
+// staging file, where recovery looks for whole records.
+BOOST_AUTO_TEST_CASE(a_record_half_of_which_is_in_its_segment_survives_a_kill_with_a_full_buffer) {
+  for (std::size_t size = 100; size < 6000; size += 100) {
+    log_in_scratch log(fsync_policy::os());
+    log.options.buffer_bytes_max = buffer_bytes_lowest;
+    log.open();
+    std::uint64_t appended = 0;
+    for (std::size_t bytes = 0; bytes < 20'000; bytes += size, ++appended) {
+      log.append("k", std::string(size, 'v'));
+    }
+    // What makes whole writes is written.
+    log.io.restart();
+    log.io.run_for(std::chrono::milliseconds(5));
+    record_view what;
+    what.key = "k";
+    while (log->try_append(what)) ++appended;
+    const snapshot killed = snapshot_of(log.options.dir);
+    log_in_scratch again(fsync_policy::os());
+    restore(again.options.dir, killed);
+    BOOST_REQUIRE(again.open().valid_records == appended);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace nori::wal_test
