@@ -7,12 +7,15 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <nori/error.hpp>
 
+#include "storage/cached_ring.hpp"
 #include "storage/directory.hpp"
 #include "storage/io_backend.hpp"
 #include "storage/mapped_ring.hpp"
@@ -78,7 +81,9 @@ class posix_storage final : public storage {
  public:
   posix_storage(std::shared_ptr<directory> dir, std::shared_ptr<io_backend> io,
                 std::shared_ptr<workers> helper) noexcept
-      : dir_(std::move(dir)), io_(std::move(io)), helper_(std::move(helper)) {}
+      : dir_(std::move(dir)), io_(std::move(io)), helper_(std::move(helper)) {
+    if (io_->which() == nori::backend::uring) cached_.emplace();
+  }
   ~posix_storage() override { shutdown(); }
 
   [[nodiscard]] nori::backend which() const noexcept override { return io_->which(); }
@@ -90,6 +95,10 @@ class posix_storage final : public storage {
     const posix_file& file = posix_file::from(*from);
     if (file.direct()) return 0;
     return ::nori::storage::read_cached(file.fd(), offset, to, bytes);
+  }
+  void read_all_cached(std::span<cached_read> all) noexcept override {
+    if (all.size() > 1 && cached_ && cached_->read(all)) return;
+    storage::read_all_cached(all);
   }
 
   // What a call needs it takes along: the storage may go while the call runs.
@@ -174,6 +183,7 @@ class posix_storage final : public storage {
  private:
   std::shared_ptr<directory> dir_;
   std::shared_ptr<io_backend> io_;
+  std::optional<cached_ring> cached_;
   std::shared_ptr<workers> helper_;
 };
 

@@ -101,6 +101,17 @@ enum class open_mode : std::uint8_t {
   create,       ///< as write; must not exist; mode 0600
 };
 
+/// A read of what the kernel's page cache holds.
+struct cached_read {
+  cached_read() = default;
+
+  file_ptr from;
+  std::uint64_t offset = 0;
+  void* to = nullptr;
+  std::size_t bytes = 0;
+  std::size_t got = 0;
+};
+
 /// The only way to files: one directory, opened once; every name is relative to it and is opened
 /// without following symbolic links.
 ///
@@ -128,6 +139,12 @@ class storage {
   [[nodiscard]] virtual std::size_t read_cached(const file_ptr& /*from*/, std::uint64_t /*offset*/,
                                                 void* /*to*/, std::size_t /*bytes*/) noexcept {
     return 0;
+  }
+  /// The same for several, in fewer system calls where possible.
+  virtual void read_all_cached(std::span<cached_read> all) noexcept {
+    for (cached_read& each : all) {
+      each.got = read_cached(each.from, each.offset, each.to, each.bytes);
+    }
   }
 
   [[nodiscard]] virtual asio::awaitable<file_ptr> open(std::string name, open_mode mode) = 0;

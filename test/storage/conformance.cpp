@@ -181,6 +181,47 @@ BOOST_DATA_TEST_CASE(what_read_cached_gives_is_what_the_file_holds, data::make(s
   }
 }
 
+// Together they give what each gives alone: more of them than a ring takes, some of them of a
+// direct file, some at and behind the end.
+BOOST_DATA_TEST_CASE(reads_of_the_page_cache_may_be_made_together, data::make(subjects()), tried) {
+  opened_world in(tried);
+  constexpr std::size_t bytes = 40 * block_bytes;
+  aligned_memory written(bytes);
+  fill_with_pattern(written.data(), written.size(), 0);
+  const file_ptr direct = in.open("file", open_mode::create);
+  in.run([&]() -> asio::awaitable<void> {
+    co_await write_at(*in.on, direct, 0, written.data(), written.size(), true, "file");
+    co_await in.on->truncate(direct, bytes - 100);
+  });
+  const file_ptr file = in.open("file", open_mode::read);
+  std::vector<std::byte> all(bytes);
+  in.run([&]() -> asio::awaitable<void> {
+    co_await read_at(*in.on, file, 0, all.data(), all.size(), "file");
+  });
+  for (const std::size_t count :
+       {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{65}, std::size_t{300}}) {
+    constexpr std::size_t wanted = 700;
+    std::vector<std::byte> found(count * (wanted + 1), std::byte{0xee});
+    std::vector<cached_read> reads(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      reads[i].from = i % 10 == 3 && direct->direct() ? direct : file;
+      reads[i].offset = i * 611;
+      reads[i].to = found.data() + i * (wanted + 1);
+      reads[i].bytes = wanted;
+    }
+    in.on->read_all_cached(reads);
+    for (std::size_t i = 0; i < count; ++i) {
+      std::vector<std::byte> alone(wanted);
+      const std::size_t got =
+          in.on->read_cached(reads[i].from, reads[i].offset, alone.data(), wanted);
+      BOOST_TEST(reads[i].got == got);
+      const auto* const its = static_cast<const std::byte*>(reads[i].to);
+      BOOST_TEST(std::memcmp(its, alone.data(), std::min(got, reads[i].got)) == 0);
+      BOOST_TEST((its[wanted] == std::byte{0xee}));
+    }
+  }
+}
+
 BOOST_DATA_TEST_CASE(many_requests_are_waited_for_at_once, data::make(subjects()), tried) {
   opened_world in(tried);
   constexpr std::size_t count = 300;  // more than the queue holds
