@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <vector>
 
 #include "format/frame_scan.hpp"
 
@@ -10,7 +11,8 @@ namespace nori {
 
 namespace {
 
-constexpr std::uint64_t scan_window_bytes = std::uint64_t{1} << 20;
+constexpr std::uint64_t scan_window_bytes = std::uint64_t{4} << 20;
+constexpr std::size_t piece_bytes = std::size_t{512} << 10;
 constexpr std::uint64_t search_window_bytes = std::uint64_t{8} << 20;
 
 std::size_t last_nonzero(std::span<const std::byte> bytes) noexcept {
@@ -44,11 +46,36 @@ asio::awaitable<std::span<const std::byte>> segment_file_reader::window(std::uin
     blocks_ = allocate_blocks(wanted);
     capacity_ = wanted;
   }
-  const std::size_t got =
-      co_await storage::read_at(files_, file_, begin, blocks_.get(), wanted, name_);
+  const std::size_t got = co_await read_blocks(begin, wanted);
   const std::uint64_t skipped = from - begin;
   if (got <= skipped) co_return std::span<const std::byte>{};
   co_return std::span<const std::byte>{blocks_.get() + skipped, got - skipped};
+}
+
+// In pieces at the same time, which is what a device is fastest with.
+asio::awaitable<std::size_t> segment_file_reader::read_blocks(std::uint64_t begin,
+                                                              std::size_t bytes) {
+  std::vector<storage::io_request> requests((bytes + piece_bytes - 1) / piece_bytes);
+  std::size_t asked = 0;
+  for (storage::io_request& each : requests) {
+    const std::size_t some = std::min(piece_bytes, bytes - asked);
+    each.kind = storage::io_kind::read;
+    each.target = file_;
+    each.offset = begin + asked;
+    each.pieces[0] = {blocks_.get() + asked, some};
+    each.piece_count = 1;
+    asked += some;
+  }
+  co_await storage::perform_all(files_, requests);
+  std::size_t got = 0;
+  for (const storage::io_request& each : requests) {
+    if (each.result != static_cast<std::int64_t>(each.pieces[0].iov_len)) break;
+    got += each.pieces[0].iov_len;
+  }
+  if (got == bytes) co_return got;
+  // The end of the file, a short read, or an error: whichever it is, this finds out.
+  co_return got + co_await storage::read_at(files_, file_, begin + got, blocks_.get() + got,
+                                            bytes - got, name_);
 }
 
 asio::awaitable<format::frame_verdict> segment_file_reader::scan(engine::chain_scanner& scanner) {

@@ -46,6 +46,8 @@ class segment_file_reader {
   // The bytes from `from`, at least `least` of them where the file has so many.
   asio::awaitable<std::span<const std::byte>> window(std::uint64_t from, std::uint64_t least);
 
+  asio::awaitable<std::size_t> read_blocks(std::uint64_t begin, std::size_t bytes);
+
   storage::storage& files_;
   storage::file_ptr file_;
   std::string name_;
