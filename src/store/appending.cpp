@@ -28,11 +28,20 @@ std::uint64_t first_behind(std::optional<std::uint64_t> position) noexcept {
   return *position == UINT64_MAX ? UINT64_MAX : *position + 1;
 }
 
-bool matches_everything(const query& what) noexcept {
-  return what.items.empty() ||
-         std::any_of(what.items.begin(), what.items.end(), [](const query_item& item) {
-           return item.types.empty() && item.tags.empty();
-         });
+// Whether any event at or behind an offset can match: false where, of each item, a tag or all types
+// have none so new. Mostly so, and found out without building anything.
+bool may_match_behind(const memory_index& memory, const query& what, std::uint32_t bound) noexcept {
+  const auto has = [&](key_kind kind, const std::string& name) {
+    const auto found = memory.find(kind, name);
+    return found && !found->offsets.empty() && found->offsets.back() >= bound;
+  };
+  return std::any_of(what.items.begin(), what.items.end(), [&](const query_item& item) {
+    return std::all_of(item.tags.begin(), item.tags.end(),
+                       [&](const std::string& tag) { return has(key_kind::tag, tag); }) &&
+           (item.types.empty() ||
+            std::any_of(item.types.begin(), item.types.end(),
+                        [&](const std::string& type) { return has(key_kind::type, type); }));
+  });
 }
 
 // What lies in the log under a global position. It may be too new to be seen by readers.
@@ -50,8 +59,7 @@ asio::awaitable<event> read_one(core::shared from, std::uint64_t global, std::st
   const std::uint32_t offset = co_await core::offset_of(from, holds, global);
   const core::part_now now = co_await core::indexed(from, holds);
   record_fetcher fetcher(from);
-  co_await fetcher.fetch(holds, {&offset, 1}, now.end_offset);
-  const recorded_event& found = fetcher.events().front();
+  const recorded_event found = co_await fetcher.fetch_one(holds, now, offset);
   *stream = found.stream;
   *revision = found.revision;
   co_return found.to_event();
@@ -153,6 +161,7 @@ append_operation::need append_operation::try_lay(bool waited) {
     refusal_ = errc::log_failed;
     return need::refused;
   }
+  if (core_.index_lags_locked()) return need::indexes;
   const need lacks = judge_locked();
   return lacks == need::nothing ? lay_locked(waited) : lacks;
 }
@@ -207,8 +216,10 @@ bool append_operation::check_newest_locked() {
     const std::span<const std::uint32_t> offsets = newest.memory->offsets();
     std::optional<std::uint32_t> match;
     const std::uint32_t bound = offsets[first - newest.first_global];
-    if (matches_everything(each.what)) {
+    if (matches_all(each.what)) {
       match = bound;
+    } else if (!may_match_behind(*newest.memory, each.what, bound)) {
+      continue;
     } else if (const source_ptr source =
                    match_in_memory(*newest.memory, each.what, direction::forwards)) {
       std::uint32_t found = 0;
@@ -357,7 +368,7 @@ asio::awaitable<void> append_operation::check_conditions() {
     const std::uint64_t first = std::max({hold_to, first_behind(each.after), oldest});
     if (first >= next) continue;
     std::optional<std::uint64_t> match;
-    if (matches_everything(each.what)) {
+    if (matches_all(each.what)) {
       match = first;
     } else {
       read_events how;
@@ -442,6 +453,8 @@ asio::awaitable<bool> append_operation::compare() {
 
 asio::awaitable<append_result> core::append(shared self, append_input what) {
   const auto parts = what.parts();
+  const auto begun =
+      self->measures() ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
   append_operation operation(*self, parts, what.many.conditions());
   using need = append_operation::need;
   const bool durable = self->config_.log.fsync == fsync_policy::always();
@@ -452,7 +465,7 @@ asio::awaitable<append_result> core::append(shared self, append_input what) {
     switch (lacks) {
       case need::nothing: {
         if (durable) co_await log::wait_laid(self->log_, operation.laid());
-        if (meter* const to = self->measures()) self->measure_append(*to, parts);
+        if (meter* const to = self->measures()) self->measure_append(*to, parts, begun);
         co_return append_result(operation.result());
       }
       case need::heads:
@@ -479,6 +492,9 @@ asio::awaitable<append_result> core::append(shared self, append_input what) {
         co_await log::wait_room(self->log_, operation.frames_bytes());
         waited = true;
         break;
+      case need::indexes:
+        co_await wait_for_indexes(self);
+        break;
       case need::refused:
         self->log_->throw_error_of(operation.refusal());
       case need::conflict: {
@@ -498,7 +514,8 @@ asio::awaitable<append_result> core::append(shared self, append_input what) {
   }
 }
 
-void core::measure_append(meter& to, std::span<const append_request::part> parts) const {
+void core::measure_append(meter& to, std::span<const append_request::part> parts,
+                          std::chrono::steady_clock::time_point begun) const {
   std::uint64_t events = 0;
   for (const append_request::part& each : parts) {
     for (std::size_t i = 0; i < each.events.size();) {
@@ -511,6 +528,9 @@ void core::measure_append(meter& to, std::span<const append_request::part> parts
   }
   to.add(metrics::store_events, events, {});
   to.add(metrics::store_appends, 1, {});
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  to.observe(metrics::store_append_seconds, took.count(), {});
+  to.set(metrics::store_next_global_position, static_cast<double>(next_global()), {});
 }
 
 asio::awaitable<append_result> core::append_owned(shared self, std::string_view stream,

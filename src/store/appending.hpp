@@ -28,6 +28,7 @@ class append_operation {
     window,      ///< the ids of older events of the newest segment
     comparison,  ///< with the ids of events that are where these would go
     room,        ///< in the log's buffer
+    indexes,     ///< of complete segments: too many of them are in memory
     refused,     ///< by the log: refusal()
     conflict,    ///< final: found()
   };
@@ -79,8 +80,9 @@ class append_operation {
   bool compared_ = false;
   std::optional<std::uint64_t> repeats_;  ///< the window has the first event's id here
   std::uint64_t frames_bytes_ = 0;
-  std::vector<std::string_view> tags_;  ///< of all events, sorted for each
-  std::vector<uuid> ids_;               ///< that were made up
+  /// Of all events, sorted for each.
+  boost::container::small_vector<std::string_view, 4> tags_;
+  boost::container::small_vector<uuid, 1> ids_;  ///< that were made up
   boost::system::error_code refusal_;
   log::laid laid_;
   appended result_;

@@ -115,11 +115,22 @@ core::part_now core::now_locked(const part& which) const {
   now.end_global = which.end();
   now.end_offset = which.end_offset;
   if (which.grows) {
-    const position end = log_->current_position();
-    now.end_offset =
-        end.segment_id == which.segment_id ? end.offset : config_.log.segment_bytes_max;
+    // The log may have begun the next segment before the first event of it is laid.
+    now.end_offset = log_->end_of(which.segment_id);
   }
   return now;
+}
+
+core::part_now core::part_as_it_is(const part& which) const {
+  const std::lock_guard lock(mutex_);
+  return now_locked(which);
+}
+
+void core::parts_as_they_are(std::span<const part_ptr> which, std::vector<part_now>& now) const {
+  now.clear();
+  now.reserve(which.size());
+  const std::lock_guard lock(mutex_);
+  for (const part_ptr& each : which) now.push_back(now_locked(*each));
 }
 
 asio::awaitable<core::part_now> core::indexed(shared self, part_ptr which) {
@@ -127,6 +138,10 @@ asio::awaitable<core::part_now> core::indexed(shared self, part_ptr which) {
     std::unique_lock lock(self->mutex_);
     if (which->indexed()) co_return self->now_locked(*which);
     if (self->stopping_) throw_error(errc::closed, "the store was closed");
+    if (std::find(self->parts_->begin(), self->parts_->end(), which) == self->parts_->end()) {
+      throw_error(errc::position_not_found,
+                  "the events from " + std::to_string(which->first_global) + " on were deleted");
+    }
     if (!which->lost_because.empty()) {
       if (asked) throw_error(errc::corruption, which->lost_because);
       which->lost_because.clear();
@@ -165,13 +180,15 @@ asio::awaitable<std::uint32_t> core::offset_of(shared self, part_ptr which, std:
   }
 }
 
+storage::file_ptr core::try_data(part& which) {
+  const std::lock_guard lock(mutex_);
+  which.data_used = ++data_clock_;
+  return which.data;
+}
+
 asio::awaitable<storage::file_ptr> core::data_of(shared self, part_ptr which) {
-  {
-    const std::lock_guard lock(self->mutex_);
-    which->data_used = ++self->data_clock_;
-    if (which->data) co_return which->data;
-  }
-  storage::file_ptr opened;
+  storage::file_ptr opened = self->try_data(*which);
+  if (opened) co_return opened;
   try {
     opened = co_await self->files().open(format::segment_file_name(which->segment_id),
                                          storage::open_mode::read);
@@ -226,6 +243,17 @@ asio::awaitable<position> core::locate(shared self, std::uint64_t global) {
   }
   // A longer way to the same event.
   co_return begin;
+}
+
+void core::measure_reading(std::size_t events) const {
+  meter* const to = measures();
+  if (to == nullptr) return;
+  if (events != 0) to->add(metrics::store_events_read, events, {});
+  const page_cache::statistics pages = cache_->take_stats();
+  if (pages.hits != 0) to->add(metrics::store_index_pages, pages.hits, "hit");
+  if (pages.misses != 0) to->add(metrics::store_index_pages, pages.misses, "miss");
+  to->set(metrics::store_index_cache_bytes,
+          static_cast<double>(pages.pages * page_cache::bytes_per_page), {});
 }
 
 }  // namespace nori::store

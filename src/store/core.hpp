@@ -4,6 +4,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -103,6 +104,8 @@ class core : public std::enable_shared_from_this<core> {
     return closing_;
   }
   [[nodiscard]] meter* measures() const noexcept { return config_.log.meter.get(); }
+  /// Events that a reader got, and what became of the index pages it asked for.
+  void measure_reading(std::size_t events) const;
 
   // What readers need.
 
@@ -116,6 +119,10 @@ class core : public std::enable_shared_from_this<core> {
     std::uint64_t end_global = 0;
     std::uint64_t end_offset = 0;
   };
+  /// Its index may be lost: neither in memory nor in a file.
+  [[nodiscard]] part_now part_as_it_is(const part& which) const;
+  /// The same for several at one time, replacing what `now` holds.
+  void parts_as_they_are(std::span<const part_ptr> which, std::vector<part_now>& now) const;
   /// With an index: waits for it to be made again where it was lost.
   static asio::awaitable<part_now> indexed(shared self, part_ptr which);
   /// Where an event of a part lies in its segment.
@@ -123,6 +130,8 @@ class core : public std::enable_shared_from_this<core> {
                                                   std::uint64_t global);
   /// The index of a part was found damaged: it is dropped and made again.
   void lose_index(const part_ptr& which, const index_file* damaged);
+  /// The same for that of these parts whose index is the file of that name.
+  void lose_index_named(const part_list& parts, const std::string& file);
   /// What an index in memory has of a key, or of all events; of a part that grows as of now.
   [[nodiscard]] std::optional<memory_index::key> key_in(const memory_index& memory, key_kind kind,
                                                         std::string_view name) const;
@@ -133,6 +142,8 @@ class core : public std::enable_shared_from_this<core> {
                                                                       direction order) const;
   /// The file of the part's segment, for buffered reading.
   static asio::awaitable<storage::file_ptr> data_of(shared self, part_ptr which);
+  /// The same, if it is open.
+  [[nodiscard]] storage::file_ptr try_data(part& which);
   /// Waits until an event at or behind `global` is visible.
   static asio::awaitable<void> wait_visible(shared self, std::uint64_t global, visibility sees);
   /// Where to begin reading the log to come to an event that exists: there, or before it.
@@ -145,7 +156,8 @@ class core : public std::enable_shared_from_this<core> {
   [[nodiscard]] part_now now_locked(const part& which) const;
   [[nodiscard]] std::uint64_t visible_end_locked(visibility sees) const;
   [[nodiscard]] bool believes(derived_verdict verdict, std::uint64_t through) const;
-  void measure_append(meter& to, std::span<const append_request::part> parts) const;
+  void measure_append(meter& to, std::span<const append_request::part> parts,
+                      std::chrono::steady_clock::time_point begun) const;
 
   // --- indexing.cpp: indexes that come to be, and go
   void begin_part_locked(std::uint64_t segment_id);
@@ -166,6 +178,9 @@ class core : public std::enable_shared_from_this<core> {
   static asio::awaitable<void> merge_heads(shared self, std::vector<index_file_ptr> files,
                                            std::uint64_t next_global);
   static asio::awaitable<void> load_window(shared self);
+  /// More complete segments have their index in memory than are to be.
+  [[nodiscard]] bool index_lags_locked() const noexcept;
+  static asio::awaitable<void> wait_for_indexes(shared self);
 
   // --- lookup.cpp
   struct sealed_heads {
@@ -174,6 +189,13 @@ class core : public std::enable_shared_from_this<core> {
   };
   static asio::awaitable<sealed_heads> look_up_heads(shared self,
                                                      std::span<const std::string_view> streams);
+  /// Of streams without a revision, sets those that these parts have.
+  static asio::awaitable<void> look_in_parts(shared self, std::span<const part_ptr> parts,
+                                             std::span<const std::string_view> streams,
+                                             std::span<std::optional<std::uint64_t>> revisions);
+  static asio::awaitable<void> look_in_retired(index_file_ptr heads,
+                                               std::span<const std::string_view> streams,
+                                               std::span<std::optional<std::uint64_t>> revisions);
   /// Nothing: it is not in memory.
   [[nodiscard]] std::optional<std::uint64_t> head_in_memory_locked(
       std::string_view stream) const noexcept;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <deque>
+#include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -65,12 +68,21 @@ void index_file::damaged(std::uint32_t number, const char* what) const {
 page_ref index_file::try_page(std::uint32_t number) const {
   assert(number < footer_.page_count);
   if (page_ref hit = cache_->find(number_, number)) return hit;
-  auto fresh = std::make_shared_for_overwrite<page>();
+  std::shared_ptr<page> fresh = cache_->take_memory();
   const std::size_t got =
       on_->read_cached(file_, std::uint64_t{number} * page_bytes, fresh->bytes.data(), page_bytes);
   // What does not verify is read once more, the long way, before anybody calls it damaged.
   if (got != page_bytes || !check_page(fresh->bytes.data(), seed_, number)) return nullptr;
-  return cache_->insert(number_, number, std::move(fresh));
+  return keep(number, std::move(fresh));
+}
+
+// A page that was checked.
+page_ref index_file::keep(std::uint32_t number, page_ref what) const {
+  const bool many = number >= footer_.offset_index_page ||
+                    (number >= footer_.offset_pages() &&
+                     what->bytes.front() == static_cast<std::byte>(page_kind::inner));
+  return cache_->insert(number_, number, std::move(what),
+                        many ? page_cache::use::many : page_cache::use::few);
 }
 
 asio::awaitable<page_ref> index_file::get_page(std::uint32_t number) const {
@@ -83,14 +95,24 @@ asio::awaitable<page_ref> index_file::get_page(std::uint32_t number) const {
 class page_fetch {
  public:
   explicit page_fetch(std::span<page_wish> wishes) {
+    if (wishes.empty()) return;
+    {
+      page_cache::session cache(*wishes.front().file->cache_);
+      for (page_wish& wish : wishes) {
+        assert(wish.number < wish.file->footer_.page_count);
+        if (wish.got == nullptr) wish.got = cache.find(wish.file->number_, wish.number);
+      }
+    }
     for (page_wish& wish : wishes) {
-      if (wish.got == nullptr) wish.got = wish.file->try_page(wish.number);
       if (wish.got == nullptr) reads_.emplace_back(wish);
     }
     // The same page may be wanted more than once.
     std::sort(reads_.begin(), reads_.end(),
               [](const read& a, const read& b) { return a.where() < b.where(); });
+    take_cached();
   }
+
+  [[nodiscard]] bool done() const noexcept { return reads_.empty(); }
 
   [[nodiscard]] asio::awaitable<void> run() {
     if (reads_.empty()) co_return;
@@ -105,18 +127,46 @@ class page_fetch {
 
  private:
   struct read {
-    explicit read(page_wish& of) : wish(&of), into(std::make_shared_for_overwrite<page>()) {}
+    explicit read(page_wish& of) : wish(&of), into(of.file->cache_->take_memory()) {}
     [[nodiscard]] std::pair<std::uint64_t, std::uint32_t> where() const noexcept {
       return {wish->file->number_, wish->number};
+    }
+    [[nodiscard]] bool verifies() const noexcept {
+      return check_page(into->bytes.data(), wish->file->seed_, wish->number);
     }
 
     page_wish* wish;
     std::shared_ptr<page> into;
     std::size_t got = 0;
+    bool verified = false;
   };
 
   [[nodiscard]] bool repeats(std::size_t i) const noexcept {
     return i != 0 && reads_[i].where() == reads_[i - 1].where();
+  }
+
+  // What the kernel's page cache has. What does not verify is read once more, the long way, before
+  // anybody calls it damaged.
+  void take_cached() {
+    if (reads_.empty()) return;
+    std::vector<storage::cached_read> asked(reads_.size());
+    for (std::size_t i = 0; i < reads_.size(); ++i) {
+      if (repeats(i)) continue;  // asks for nothing
+      asked[i].from = reads_[i].wish->file->file_;
+      asked[i].offset = std::uint64_t{reads_[i].wish->number} * page_bytes;
+      asked[i].to = reads_[i].into->bytes.data();
+      asked[i].bytes = page_bytes;
+    }
+    std::erase_if(asked, [](const storage::cached_read& each) { return !each.from; });
+    reads_.front().wish->file->on_->read_all_cached(asked);
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < reads_.size(); ++i) {
+      if (repeats(i)) continue;
+      read& each = reads_[i];
+      const storage::cached_read& its = asked[next++];
+      each.verified = its.got == page_bytes && each.verifies();
+      if (each.verified) each.got = page_bytes;
+    }
   }
 
   // Makes requests for what is still to read; false where that is nothing.
@@ -161,9 +211,9 @@ class page_fetch {
         continue;
       }
       const index_file& file = *wish.file;
-      if (!check_page(reads_[i].into->bytes.data(), file.seed_, wish.number))
+      if (!reads_[i].verified && !reads_[i].verifies())
         file.damaged(wish.number, "the checksum is wrong");
-      wish.got = file.cache_->insert(file.number_, wish.number, std::move(reads_[i].into));
+      wish.got = file.keep(wish.number, std::move(reads_[i].into));
     }
   }
 
@@ -272,18 +322,31 @@ asio::awaitable<std::uint64_t> index_file::ordinal_at_or_after(std::uint32_t off
 
 namespace {
 
+/// A key as it is in a file, and its sum.
+struct spelled_key {
+  explicit spelled_key(const key_lookup& of) {
+    text.reserve(1 + of.name.size());
+    text.assign(1, static_cast<char>(of.kind));
+    text.append(of.name);
+    sum = key_sum(text);
+  }
+  [[nodiscard]] bool is_of(const key_lookup& of) const noexcept {
+    return text.front() == static_cast<char>(of.kind) &&
+           std::string_view(text).substr(1) == of.name;
+  }
+
+  std::string text;
+  std::uint32_t sum = 0;
+};
+
 /// The way of one lookup through its file: it names a page, and is fed with it.
 class walk {
  public:
-  explicit walk(key_lookup& of) : of_(&of) {
+  walk(key_lookup& of, const spelled_key& key) : of_(&of), key_(&key) {
     of.found.reset();
     const index_footer& footer = of.file->summary();
     if (footer.levels == 0) return;
-    key_.reserve(1 + of.name.size());
-    key_.assign(1, static_cast<char>(of.kind));
-    key_.append(of.name);
-    sum_ = key_sum(key_);
-    block_ = filter_block(sum_, footer.filter_blocks);
+    block_ = filter_block(key_->sum, footer.filter_blocks);
     wanted_ = static_cast<std::uint32_t>(footer.filter_page + block_ / filter_blocks_per_page);
     left_ = footer.levels + 1;
   }
@@ -303,20 +366,20 @@ class walk {
     if (left_ == footer.levels) {
       const std::byte* const block =
           got.bytes.data() + block_ % filter_blocks_per_page * filter_block_bytes;
-      if (filter_may_have(block, sum_)) {
+      if (filter_may_have(block, key_->sum)) {
         wanted_ = footer.root_page;
       } else {
         left_ = 0;
       }
     } else if (left_ != 0) {
       const entry_page inner(got, page_kind::inner, static_cast<std::uint8_t>(left_));
-      const std::size_t behind = inner.upper_bound(key_);
+      const std::size_t behind = inner.upper_bound(key_->text);
       if (behind == 0) throw index_damaged("a key lies before its page");
       wanted_ = inner.child(behind - 1, footer.page_count);
     } else {
       const entry_page leaf(got, page_kind::leaf, 0);
-      const std::size_t at = leaf.lower_bound(key_);
-      if (at == leaf.count() || !leaf.key_is(at, key_)) return;
+      const std::size_t at = leaf.lower_bound(key_->text);
+      if (at == leaf.count() || !leaf.key_is(at, key_->text)) return;
       found_key& found = of_->found.emplace();
       found.file = of_->file;
       found.value = leaf.value(at, footer.page_count);
@@ -324,8 +387,7 @@ class walk {
   }
 
   key_lookup* of_;
-  std::string key_;
-  std::uint32_t sum_ = 0;
+  const spelled_key* key_;
   std::uint32_t block_ = 0;
   std::uint32_t wanted_ = 0;
   std::uint32_t left_ = 0;  ///< pages to see: the filter's, then one of each level
@@ -336,25 +398,28 @@ class walk {
 asio::awaitable<void> find_all(std::span<key_lookup> lookups) {
   std::vector<walk> walks;
   walks.reserve(lookups.size());
-  for (key_lookup& each : lookups) walks.emplace_back(each);
+  // Mostly one key is looked up in many files: spelled once.
+  std::deque<spelled_key> keys;
+  for (key_lookup& each : lookups) {
+    if (keys.empty() || !keys.back().is_of(each)) keys.emplace_back(each);
+    walks.emplace_back(each, keys.back());
+  }
   std::vector<page_wish> wishes;
   std::vector<walk*> waiting;
+  wishes.reserve(walks.size());
+  waiting.reserve(walks.size());
+  // A page of each in every round: of the filter, which mostly is the last one, then down the tree.
   while (true) {
     wishes.clear();
     waiting.clear();
     for (walk& each : walks) {
-      while (!each.done()) {
-        const page_ref got = each.file().try_page(each.wanted());
-        if (got == nullptr) {
-          wishes.emplace_back(&each.file(), each.wanted());
-          waiting.push_back(&each);
-          break;
-        }
-        each.feed(*got);
-      }
+      if (each.done()) continue;
+      wishes.emplace_back(&each.file(), each.wanted());
+      waiting.push_back(&each);
     }
     if (wishes.empty()) co_return;
-    co_await fetch(wishes);
+    page_fetch fetching(wishes);
+    if (!fetching.done()) co_await fetching.run();
     for (std::size_t i = 0; i < wishes.size(); ++i) waiting[i]->feed(*wishes[i].got);
   }
 }

@@ -99,6 +99,7 @@ class index_file : public std::enable_shared_from_this<index_file> {
  private:
   friend class page_fetch;
 
+  page_ref keep(std::uint32_t number, page_ref what) const;
   [[nodiscard]] asio::awaitable<std::uint32_t> offset_page_of(std::uint32_t offset) const;
 
   const std::shared_ptr<storage::storage> on_;

@@ -27,6 +27,10 @@ namespace nori::store {
 
 namespace {
 
+// Complete segments whose index is in memory, being written or waiting for it. With more, appends
+// wait: otherwise memory would grow with what is appended.
+constexpr std::size_t parts_in_memory_max = 1;
+
 // So much of an index file is made before it is written.
 constexpr std::size_t slice_bytes = std::size_t{1} << 20;
 
@@ -88,7 +92,7 @@ struct index_making {
 
   std::shared_ptr<memory_index> from;
   index_writer writer;
-  std::vector<memory_index::key> keys;
+  std::vector<std::uint32_t> keys;
   std::size_t next = 0;
   bool begun = false;
   bool finished = false;
@@ -100,7 +104,7 @@ struct index_making {
       if (from->count() != 0) writer.set_offsets(from->offsets());
     }
     while (next < keys.size() && writer.ready_bytes() < slice_bytes) {
-      const memory_index::key& key = keys[next++];
+      const memory_index::key key = from->key_at(keys[next++]);
       writer.add(key.kind, key.name, key.first_revision, key.last_revision, key.offsets);
     }
     if (next == keys.size() && !finished) {
@@ -122,12 +126,12 @@ void core::begin_part_locked(std::uint64_t segment_id) {
   } else {
     last.end_global = last.memory->end_global();
     last.grows = false;
-    for (const log::segment_info& each : log_->segments()) {
-      if (each.id == last.segment_id) last.end_offset = each.end;
-    }
+    last.end_offset = log_->end_of(last.segment_id);
   }
-  // What could not be written may be by now.
-  for (const part_ptr& each : parts) each->unwritable = false;
+  // What could not be written may be by now: the oldest is tried again.
+  for (const part_ptr& each : parts) {
+    if (std::exchange(each->unwritable, false)) break;
+  }
   const auto added = std::make_shared<part>(segment_id, first_offset(), next_global_);
   added->memory = std::make_shared<memory_index>(next_global_);
   added->grows = true;
@@ -143,6 +147,34 @@ void core::lose_index(const part_ptr& which, const index_file* damaged) {
   ++files_version_;
   if (meter* const to = measures()) to->add(metrics::store_index_rebuilds, 1, "damaged");
   request_indexing();
+}
+
+void core::lose_index_named(const part_list& parts, const std::string& file) {
+  for (const part_ptr& each : *parts) {
+    const index_file_ptr index = part_as_it_is(*each).index;
+    if (index && index->name() == file) lose_index(each, index.get());
+  }
+}
+
+bool core::index_lags_locked() const noexcept {
+  // Nothing is written, and the log refuses what is appended.
+  if (!writable()) return false;
+  std::size_t waiting = 0;
+  for (auto at = parts_->rbegin(); at != parts_->rend(); ++at) {
+    const part& each = **at;
+    if (!each.memory) break;
+    if (!each.grows && !each.unwritable) ++waiting;
+  }
+  return waiting > parts_in_memory_max;
+}
+
+asio::awaitable<void> core::wait_for_indexes(shared self) {
+  for (;;) {
+    std::unique_lock lock(self->mutex_);
+    if (self->stopping_ || !self->index_lags_locked()) co_return;
+    self->request_indexing();
+    co_await self->index_changed_.wait(std::move(lock));
+  }
 }
 
 // With the mutex held.
@@ -298,9 +330,7 @@ asio::awaitable<void> core::keep_newest(shared self) {
     newest = self->parts_->back();
     if (!newest->grows || newest->memory->count() == 0) co_return;
     newest->end_global = newest->memory->end_global();
-    for (const log::segment_info& each : self->log_->segments()) {
-      if (each.id == newest->segment_id) newest->end_offset = each.end;
-    }
+    newest->end_offset = self->log_->end_of(newest->segment_id);
     newest->grows = false;
     for (const part_ptr& each : *self->parts_) {
       parts += each->segment_id == newest->segment_id ? 1 : 0;

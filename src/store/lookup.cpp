@@ -23,12 +23,16 @@ constexpr std::size_t names_at_once = 1024;
 
 constexpr std::size_t streams_limit_max = 100'000;
 
+// How many parts a stream is looked for in at once.
+constexpr std::size_t window_parts_first = 4;
+constexpr std::size_t window_parts_max = 64;
+
 asio::awaitable<event_time> recorded_at(core::shared in, part_ptr which, std::uint64_t global) {
   const std::uint32_t offset = co_await core::offset_of(in, which, global);
   const core::part_now now = co_await core::indexed(in, which);
   record_fetcher fetcher(in);
-  co_await fetcher.fetch(which, {&offset, 1}, now.end_offset);
-  co_return fetcher.events().front().recorded_at;
+  const recorded_event found = co_await fetcher.fetch_one(which, now, offset);
+  co_return found.recorded_at;
 }
 
 }  // namespace
@@ -51,8 +55,12 @@ bool core::has_files_locked() const noexcept {
 
 asio::awaitable<core::sealed_heads> core::look_up_heads(shared self,
                                                         std::span<const std::string_view> streams) {
+  if (meter* const to = self->measures()) {
+    to->add(metrics::store_stream_lookups, streams.size(), "miss");
+  }
   for (;;) {
     sealed_heads result;
+    result.revisions.resize(streams.size());
     part_list parts;
     index_file_ptr retired;
     {
@@ -61,64 +69,76 @@ asio::awaitable<core::sealed_heads> core::look_up_heads(shared self,
       parts = self->parts_;
       retired = self->retired_;
     }
-    if (meter* const to = self->measures()) {
-      to->add(metrics::store_stream_lookups, streams.size(), "miss");
-    }
-    // Newest first.
-    std::vector<std::pair<part_ptr, index_file_ptr>> files;
-    std::vector<part_now> order;
-    for (auto at = parts->rbegin(); at != parts->rend(); ++at) {
-      order.push_back(co_await indexed(self, *at));
-      if (!order.back().memory) files.emplace_back(*at, order.back().index);
-    }
-    if (retired) {
-      files.emplace_back(nullptr, retired);
-      order.emplace_back();
-    }
-    std::vector<key_lookup> lookups;
-    lookups.reserve(files.size() * streams.size());
-    for (const std::string_view stream : streams) {
-      for (const auto& [of, file] : files) lookups.emplace_back(file, key_kind::stream, stream);
-    }
-    bool damaged = false;
+    std::optional<std::string> damaged;
     try {
-      co_await find_all(lookups);
-    } catch (const index_damaged&) {
-      damaged = true;
+      co_await look_in_parts(self, *parts, streams, result.revisions);
+      if (retired) co_await look_in_retired(std::move(retired), streams, result.revisions);
+    } catch (const index_damaged& why) {
+      damaged = why.file();
     }
-    if (damaged) {
-      // Which one it was is found by asking each alone.
-      for (const auto& [of, file] : files) {
-        bool its_own = false;
-        try {
-          std::vector<key_lookup> alone;
-          for (const std::string_view stream : streams) {
-            alone.emplace_back(file, key_kind::stream, stream);
-          }
-          co_await find_all(alone);
-        } catch (const index_damaged& why) {
-          if (!of) throw_error(errc::corruption, why.what());
-          its_own = true;
-        }
-        if (its_own) self->lose_index(of, file.get());
+    if (!damaged) co_return result;
+    if (*damaged == retired_heads_name) throw_error(errc::corruption, *damaged + " is damaged");
+    self->lose_index_named(parts, *damaged);
+  }
+}
+
+// Newest first, a window of files at once: most streams were written not long ago.
+asio::awaitable<void> core::look_in_parts(shared self, std::span<const part_ptr> parts,
+                                          std::span<const std::string_view> streams,
+                                          std::span<std::optional<std::uint64_t>> revisions) {
+  std::vector<part_now> now;
+  std::vector<key_lookup> lookups;
+  std::size_t window = window_parts_first;
+  for (std::size_t left = parts.size(); left != 0;) {
+    const std::size_t some = std::min(window, left);
+    const std::span<const part_ptr> slice = parts.subspan(left - some, some);
+    left -= some;
+    window = std::min(2 * window, window_parts_max);
+    self->parts_as_they_are(slice, now);
+    for (std::size_t i = 0; i < some; ++i) {
+      if (!now[i].memory && !now[i].index) now[i] = co_await indexed(self, slice[i]);
+    }
+    lookups.clear();
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      if (revisions[i]) continue;
+      for (const part_now& each : now) {
+        if (!each.memory) lookups.emplace_back(each.index, key_kind::stream, streams[i]);
       }
-      continue;
     }
+    if (!lookups.empty()) co_await find_all(lookups);
     auto next = lookups.begin();
-    for (const std::string_view stream : streams) {
-      std::optional<std::uint64_t>& revision = result.revisions.emplace_back();
-      for (const part_now& each : order) {
+    bool missing = false;
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      if (revisions[i]) continue;
+      // Oldest first: a newer one replaces it.
+      for (const part_now& each : now) {
         if (each.memory) {
-          if (revision) continue;
-          const auto found = self->key_in(*each.memory, key_kind::stream, stream);
-          if (found) revision = found->last_revision;
-          continue;
+          const auto found = self->key_in(*each.memory, key_kind::stream, streams[i]);
+          if (found) revisions[i] = found->last_revision;
+        } else {
+          if (next->found) revisions[i] = next->found->value.last_revision;
+          ++next;
         }
-        if (next->found && !revision) revision = next->found->value.last_revision;
-        ++next;
       }
+      missing = missing || !revisions[i];
     }
-    co_return result;
+    if (!missing) co_return;
+  }
+}
+
+asio::awaitable<void> core::look_in_retired(index_file_ptr heads,
+                                            std::span<const std::string_view> streams,
+                                            std::span<std::optional<std::uint64_t>> revisions) {
+  std::vector<key_lookup> lookups;
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    if (!revisions[i]) lookups.emplace_back(heads, key_kind::stream, streams[i]);
+  }
+  co_await find_all(lookups);
+  auto next = lookups.begin();
+  for (std::optional<std::uint64_t>& revision : revisions) {
+    if (revision) continue;
+    if (next->found) revision = next->found->value.last_revision;
+    ++next;
   }
 }
 

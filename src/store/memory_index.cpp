@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <numeric>
 
 #include "format/crc32c.hpp"
 
@@ -124,12 +125,13 @@ std::optional<memory_index::key> memory_index::find(key_kind kind,
   return key_of(*found);
 }
 
-std::vector<memory_index::key> memory_index::sorted() const {
-  std::vector<key> all;
-  all.reserve(entries_.size());
-  for (const entry& each : entries_) all.push_back(key_of(each));
-  std::sort(all.begin(), all.end(), [](const key& a, const key& b) {
-    return a.kind != b.kind ? a.kind < b.kind : a.name < b.name;
+std::vector<std::uint32_t> memory_index::sorted() const {
+  std::vector<std::uint32_t> all(entries_.size());
+  std::iota(all.begin(), all.end(), std::uint32_t{0});
+  std::sort(all.begin(), all.end(), [&](std::uint32_t a, std::uint32_t b) {
+    const entry& left = entries_[a];
+    const entry& right = entries_[b];
+    return left.kind != right.kind ? left.kind < right.kind : left.text() < right.text();
   });
   return all;
 }

@@ -52,8 +52,8 @@ class memory_index {
     std::span<const std::uint32_t> offsets;
   };
   [[nodiscard]] std::optional<key> find(key_kind kind, std::string_view name) const noexcept;
-  /// All keys in the order of kind and name. Takes time: not under the mutex.
-  [[nodiscard]] std::vector<key> sorted() const;
+  /// The numbers of all keys, in the order of kind and name. Takes time: not under the mutex.
+  [[nodiscard]] std::vector<std::uint32_t> sorted() const;
   [[nodiscard]] std::size_t keys() const noexcept { return entries_.size(); }
   /// Keys in the order in which they came.
   [[nodiscard]] key key_at(std::size_t number) const noexcept { return key_of(entries_[number]); }

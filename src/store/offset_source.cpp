@@ -42,6 +42,20 @@ class list_in_memory final : public offset_source {
   direction order_;
 };
 
+// A list short enough to lie in its key's leaf.
+class list_in_leaf final : public offset_source {
+ public:
+  list_in_leaf(const found_key& list, direction order)
+      : offsets_(decode_inlined(list)), all_(offsets_, order) {}
+
+  step seek(std::uint32_t bound, std::uint32_t& found) override { return all_.seek(bound, found); }
+  asio::awaitable<void> fetch() override { co_return; }
+
+ private:
+  std::vector<std::uint32_t> offsets_;
+  list_in_memory all_;
+};
+
 // Decoded offsets, in the order of reading, and whence more come.
 class buffered : public offset_source {
  public:
@@ -130,8 +144,7 @@ class all_in_file final : public buffered {
 // What all of its sources have.
 class common final : public offset_source {
  public:
-  common(std::vector<source_ptr> sources, direction order)
-      : sources_(std::move(sources)), order_(order) {}
+  explicit common(std::vector<source_ptr> sources) : sources_(std::move(sources)) {}
 
   step seek(std::uint32_t bound, std::uint32_t& found) override {
     std::size_t agreeing = 0;
@@ -154,7 +167,6 @@ class common final : public offset_source {
 
  private:
   std::vector<source_ptr> sources_;
-  [[maybe_unused]] direction order_;
   offset_source* wanting_ = nullptr;
 };
 
@@ -193,9 +205,9 @@ source_ptr together(std::vector<source_ptr> sources, direction order) {
   return std::make_unique<any_of>(std::move(sources), order);
 }
 
-source_ptr in_common(std::vector<source_ptr> sources, direction order) {
+source_ptr in_common(std::vector<source_ptr> sources) {
   if (sources.size() == 1) return std::move(sources.front());
-  return std::make_unique<common>(std::move(sources), order);
+  return std::make_unique<common>(std::move(sources));
 }
 
 // Builds the tree of a query; `list` gives the source of a key, or null.
@@ -224,20 +236,19 @@ source_ptr tree_of(const query& what, direction order, List list) {
         needed.push_back(together(std::move(types), order));
       }
     }
-    if (possible) items.push_back(in_common(std::move(needed), order));
+    if (possible) items.push_back(in_common(std::move(needed)));
   }
   return together(std::move(items), order);
 }
 
-// An item without types and tags matches everything.
+}  // namespace
+
 bool matches_all(const query& what) noexcept {
   return what.items.empty() ||
          std::any_of(what.items.begin(), what.items.end(), [](const query_item& item) {
            return item.types.empty() && item.tags.empty();
          });
 }
-
-}  // namespace
 
 bool bound_behind(std::uint32_t offset, direction order, std::uint32_t& bound) {
   if (order == direction::forwards) {
@@ -255,6 +266,7 @@ source_ptr source_of(std::span<const std::uint32_t> list, direction order) {
 }
 
 source_ptr source_of(found_key list, direction order) {
+  if (list.value.postings.pages == 0) return std::make_unique<list_in_leaf>(list, order);
   return std::make_unique<list_in_file>(std::move(list), order);
 }
 
@@ -270,49 +282,19 @@ source_ptr match_in_memory(const memory_index& memory, const query& what, direct
   });
 }
 
-asio::awaitable<source_ptr> match_in(core::shared in, core::part_now part, const query& what,
-                                     direction order) {
-  if (part.memory) co_return in->match_in_growing(*part.memory, what, order);
-  if (matches_all(what)) co_return source_of_all(part.index, order);
-  std::vector<key_lookup> lookups;
-  for (const query_item& item : what.items) {
-    for (const std::string& tag : item.tags) {
-      lookups.emplace_back(part.index, key_kind::tag, tag);
+source_ptr match_in_file(index_file_ptr index, const query& what,
+                         std::span<key_lookup* const> lookups, direction order) {
+  if (matches_all(what)) return source_of_all(std::move(index), order);
+  return tree_of(what, order, [&](key_kind kind, const std::string& name) -> source_ptr {
+    for (key_lookup* const each : lookups) {
+      if (each->kind != kind || each->name != name || !each->found) continue;
+      source_ptr made = source_of(std::move(*each->found), order);
+      // A tag may be in several items, each with a lookup of its own.
+      each->found.reset();
+      return made;
     }
-    for (const std::string& type : item.types) {
-      lookups.emplace_back(part.index, key_kind::type, type);
-    }
-  }
-  co_await find_all(lookups);
-  std::size_t next = 0;
-  // In the order in which they were looked up; a tag that is missing must not upset it.
-  std::vector<source_ptr> items;
-  for (const query_item& item : what.items) {
-    std::vector<source_ptr> needed;
-    bool possible = true;
-    for (std::size_t i = 0; i < item.tags.size(); ++i) {
-      std::optional<found_key>& found = lookups[next++].found;
-      if (!found) {
-        possible = false;
-      } else if (possible) {
-        needed.push_back(source_of(std::move(*found), order));
-      }
-    }
-    std::vector<source_ptr> types;
-    for (std::size_t i = 0; i < item.types.size(); ++i) {
-      std::optional<found_key>& found = lookups[next++].found;
-      if (found && possible) types.push_back(source_of(std::move(*found), order));
-    }
-    if (!item.types.empty()) {
-      if (types.empty()) {
-        possible = false;
-      } else {
-        needed.push_back(together(std::move(types), order));
-      }
-    }
-    if (possible) items.push_back(in_common(std::move(needed), order));
-  }
-  co_return together(std::move(items), order);
+    return nullptr;
+  });
 }
 
 }  // namespace nori::store

@@ -45,14 +45,18 @@ using source_ptr = std::unique_ptr<offset_source>;
 /// Over all events of an index file.
 [[nodiscard]] source_ptr source_of_all(index_file_ptr index, direction order);
 
-/// The events of a part that match a query; null where none can. The index of the part must be
-/// there.
-[[nodiscard]] asio::awaitable<source_ptr> match_in(core::shared in, core::part_now part,
-                                                   const query& what, direction order);
+/// An item without types and tags, or no item, matches every event.
+[[nodiscard]] bool matches_all(const query& what) noexcept;
 
-/// The same for an index in memory, which must not grow meanwhile.
+/// The events of an index in memory that match a query; null where none can. It must not grow
+/// meanwhile.
 [[nodiscard]] source_ptr match_in_memory(const memory_index& memory, const query& what,
                                          direction order);
+
+/// The same for an index file, in which each tag and type of the query was looked up; what was
+/// found is used up.
+[[nodiscard]] source_ptr match_in_file(index_file_ptr index, const query& what,
+                                       std::span<key_lookup* const> lookups, direction order);
 
 }  // namespace nori::store
 

@@ -95,8 +95,8 @@ asio::awaitable<bool> opening::names_last_event(part_ptr of, index_file_ptr inde
     const index_footer& footer = index->summary();
     const std::uint32_t offset = co_await index->offset_of(footer.event_count - 1);
     record_fetcher fetcher(core_);
-    co_await fetcher.fetch(of, {&offset, 1}, of->end_offset);
-    const recorded_event& last = fetcher.events().front();
+    const core::part_now now = core_->part_as_it_is(*of);
+    const recorded_event last = co_await fetcher.fetch_one(of, now, offset);
     core_->last_time_ = std::max(core_->last_time_, last.recorded_at);
     co_return last.global_position + 1 ==
         of->end_global&& sum_of_event(last.id, last.global_position) == footer.facts.last_frame_crc;

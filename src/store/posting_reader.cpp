@@ -6,6 +6,18 @@
 
 namespace nori::store {
 
+std::vector<std::uint32_t> decode_inlined(const found_key& list) {
+  const posting_ref& postings = list.value.postings;
+  const index_footer& footer = list.file->summary();
+  std::vector<std::uint32_t> offsets;
+  on_page(*list.file, footer.root_page, [&] {
+    const std::span<const std::byte> bytes(postings.inlined.data(), postings.inline_bytes);
+    decode_offsets(bytes, postings.last_count, footer.facts.from_offset, footer.facts.to_offset,
+                   offsets);
+  });
+  return offsets;
+}
+
 posting_reader::posting_reader(found_key list, direction way, std::uint32_t from)
     : list_(std::move(list)),
       way_(way),
@@ -120,10 +132,7 @@ asio::awaitable<void> posting_reader::load(std::uint32_t part) {
   const posting_ref& postings = list_.value.postings;
   const index_facts& facts = list_.file->summary().facts;
   if (postings.pages == 0) {
-    on_page(*list_.file, list_.file->summary().root_page, [&] {
-      const std::span<const std::byte> bytes(postings.inlined.data(), postings.inline_bytes);
-      decode_offsets(bytes, postings.last_count, facts.from_offset, facts.to_offset, part_);
-    });
+    part_ = decode_inlined(list_);
   } else {
     const std::uint32_t number = postings.first_page + part;
     page_ref got = list_.file->try_page(number);

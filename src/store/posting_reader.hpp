@@ -15,6 +15,9 @@
 
 namespace nori::store {
 
+/// The offsets of a list that lies in its key's leaf.
+[[nodiscard]] std::vector<std::uint32_t> decode_inlined(const found_key& list);
+
 /// Reads the offsets of a key, from any of them on, one page in memory at a time.
 ///
 /// Errors, cancellation and lifetimes are those of index_file. One coroutine at a time.

@@ -17,42 +17,58 @@
 
 namespace nori::store {
 
-/// Reads events at known offsets of a segment: neighbours together, all of them at the same time.
+/// Reads events at known offsets of segments: neighbours together, all of them at the same time.
 class record_fetcher {
  public:
   explicit record_fetcher(core::shared from) : core_(std::move(from)) {}
 
-  /// Replaces events() by those at `offsets`, which rise or fall, in their order. `end` bounds what
-  /// may be read of the segment.
-  /// @throws errc::corruption, errc::not_an_event, or the operating system's error.
-  [[nodiscard]] asio::awaitable<void> fetch(part_ptr of, std::span<const std::uint32_t> offsets,
-                                            std::uint64_t end);
+  /// Some events of one part.
+  struct run {
+    part_ptr of;
+    std::uint64_t end_offset = 0;  ///< bounds what may be read of the segment
+    std::uint64_t events = 0;      ///< in the part: how large one is, is guessed by it
+    std::size_t first = 0;         ///< among the offsets that are fetched
+    std::size_t count = 0;
+  };
 
-  /// Views that live until the next fetch.
-  [[nodiscard]] std::span<recorded_event> events() noexcept { return events_; }
+  /// Gives the events at `offsets`, which rise or fall within a run, in their order.
+  /// @returns views that live until the next fetch.
+  /// @throws errc::corruption, errc::not_an_event, or the operating system's error.
+  [[nodiscard]] asio::awaitable<std::span<const recorded_event>> fetch(
+      std::span<const run> runs, std::span<const std::uint32_t> offsets);
+
+  /// One event.
+  [[nodiscard]] asio::awaitable<recorded_event> fetch_one(part_ptr of, core::part_now now,
+                                                          std::uint32_t offset);
 
  private:
-  /// Bytes of the segment that are read at once.
+  /// Bytes of a segment that are read at once.
   struct piece {
+    const run* of = nullptr;
     std::uint64_t offset = 0;
     std::size_t bytes = 0;
     std::byte* to = nullptr;
   };
   struct found_record {
+    const run* of = nullptr;
     std::uint32_t offset = 0;
     std::span<const std::byte> bytes;  ///< from its start on, as far as they were read
   };
-  void plan(std::span<const std::uint32_t> offsets, std::uint64_t end);
-  [[nodiscard]] asio::awaitable<void> read(part_ptr of, std::span<const piece> pieces);
-  [[nodiscard]] asio::awaitable<void> read_device(part_ptr of, piece what);
-  [[nodiscard]] asio::awaitable<void> complete(part_ptr of, std::uint64_t end);
+  void plan(std::span<const run> runs, std::span<const std::uint32_t> offsets);
+  void plan_run(const run& of, std::span<const std::uint32_t> rising);
+  [[nodiscard]] asio::awaitable<void> read(std::span<const piece> pieces);
+  [[nodiscard]] asio::awaitable<void> read_again(piece what);
+  [[nodiscard]] asio::awaitable<void> read_device(piece what);
+  [[nodiscard]] asio::awaitable<void> complete();
+  [[nodiscard]] piece add_extra(const run& of, std::uint64_t offset, std::uint64_t bytes);
 
   core::shared core_;
-  std::size_t guess_bytes_ = 512;  ///< what a record is taken to need
+  std::size_t usual_bytes_ = 0;  ///< what records of the last fetch took
   std::vector<std::unique_ptr<std::byte[]>> extra_;
   std::unique_ptr<std::byte[]> buffer_;
   std::size_t capacity_ = 0;
   std::vector<piece> pieces_;
+  std::vector<std::size_t> piece_of_;  ///< of each record
   std::vector<found_record> records_;
   std::vector<decoded_event> decoded_;
   std::vector<std::string_view> tags_;

@@ -20,6 +20,7 @@
 #include "store/bank_account.hpp"
 #include "store/memory_store.hpp"
 #include "support/code_of.hpp"
+#include "support/counting_meter.hpp"
 #include "support/run.hpp"
 #include "support/scratch_directory.hpp"
 
@@ -32,20 +33,6 @@ using test::code_of;
 using test::memory_store;
 using test::run;
 using handler = command_handler<account, json_codec, memory_store>;
-
-class counting_meter final : public meter {
- public:
-  void add(const metric& what, std::uint64_t delta, std::string_view label) noexcept override {
-    counts[std::string(what.name) + '/' + std::string(label)] += delta;
-  }
-  void set(const metric&, double, std::string_view) noexcept override {}
-  void observe(const metric& what, double value, std::string_view) noexcept override {
-    last[std::string(what.name)] = value;
-  }
-
-  std::map<std::string, std::uint64_t> counts;
-  std::map<std::string, double> last;
-};
 
 struct fixture {
   fixture() : options("account-") { options.meter = meter; }
@@ -81,7 +68,7 @@ struct fixture {
 
   test::scratch_directory scratch;
   asio::io_context io;
-  std::shared_ptr<counting_meter> meter = std::make_shared<counting_meter>();
+  std::shared_ptr<test::counting_meter> meter = std::make_shared<test::counting_meter>();
   memory_store events;
   handler::options options;
   std::optional<handler> commands;
@@ -107,8 +94,8 @@ BOOST_AUTO_TEST_CASE(a_command_is_decided_on_the_state_and_appended) {
   BOOST_TEST(events.events[0].stream == "account-1");
   BOOST_TEST(events.events[0].what.type == "account_opened");
   BOOST_TEST(events.events[0].what.version == 2u);
-  BOOST_TEST(meter->counts["nori_commands_total/accepted"] == 2u);
-  BOOST_TEST(meter->counts["nori_commands_total/rejected"] == 2u);
+  BOOST_TEST(meter->count("nori_commands_total/accepted") == 2u);
+  BOOST_TEST(meter->count("nori_commands_total/rejected") == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(what_appends_nothing_is_told_so) {
@@ -124,7 +111,7 @@ BOOST_AUTO_TEST_CASE(a_cached_state_saves_reading_and_never_decides_wrongly) {
   (void)handle("1", bank::open{"ann", 100});
   for (int i = 0; i < 10; ++i) (void)handle("1", deposit{1});
   BOOST_TEST(events.read == 0u);
-  BOOST_TEST(meter->counts["nori_command_cache_total/hit"] == 10u);
+  BOOST_TEST(meter->count("nori_command_cache_total/hit") == 10u);
   // Somebody else gave the money that the cached state does not know of.
   add("1", deposited{1000});
   const auto done = handle("1", withdraw{1000});
@@ -134,7 +121,7 @@ BOOST_AUTO_TEST_CASE(a_cached_state_saves_reading_and_never_decides_wrongly) {
   // And took some away, which the append finds out.
   add("1", withdrawn{110});
   BOOST_TEST(handle("1", withdraw{1}).error().why == "Insufficient balance");
-  BOOST_TEST(meter->counts["nori_command_conflicts_total/"] == 1u);
+  BOOST_TEST(meter->count("nori_command_conflicts_total/") == 1u);
   BOOST_TEST((state_of("1") == run(io, on().load("1")).state));
 }
 
@@ -172,8 +159,8 @@ BOOST_AUTO_TEST_CASE(a_conflict_is_decided_again_as_often_as_is_allowed) {
   BOOST_TEST(text.find("3 times") != std::string::npos);
   events.before_append = {};
   BOOST_TEST(state_of("1").cents == 115);
-  BOOST_TEST(meter->counts["nori_command_conflicts_total/"] == 5u);
-  BOOST_TEST(meter->counts["nori_command_retries_total/"] == 4u);
+  BOOST_TEST(meter->count("nori_command_conflicts_total/") == 5u);
+  BOOST_TEST(meter->count("nori_command_retries_total/") == 4u);
   options.attempts_max = 0;
   BOOST_TEST((code_of([&] { handler bad(events, options); }) == errc::invalid_config));
 }
@@ -189,7 +176,7 @@ BOOST_AUTO_TEST_CASE(commands_to_one_stream_take_turns_and_all_succeed) {
   for (auto& each : tasks) revisions.insert(each.get()->revision.value());
   BOOST_TEST(revisions.size() == 100u);
   BOOST_TEST(state_of("1").cents == 100);
-  BOOST_TEST(meter->counts["nori_command_conflicts_total/"] == 0u);
+  BOOST_TEST(meter->count("nori_command_conflicts_total/") == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_cancelled_command_gives_its_turn_to_the_next) {
@@ -226,7 +213,7 @@ BOOST_AUTO_TEST_CASE(a_repeated_command_gives_what_it_did_whatever_has_happened_
   BOOST_TEST(again->repeated);
   BOOST_TEST(again->state.cents == 40);
   BOOST_TEST(events.events.size() == 3u);
-  BOOST_TEST(meter->counts["nori_commands_total/repeated"] == 3u);
+  BOOST_TEST(meter->count("nori_commands_total/repeated") == 3u);
   // The same key means another command in another stream.
   BOOST_TEST(!handle("2", bank::open{"bob", 5}, "k1")->repeated);
   // Several events are one command.
@@ -349,13 +336,13 @@ BOOST_AUTO_TEST_CASE(a_snapshot_saves_reading_the_events_before_it) {
   open_snapshots();
   (void)handle("1", bank::open{"ann", 0});
   for (int i = 0; i < 24; ++i) (void)handle("1", deposit{1});
-  BOOST_TEST(meter->counts["nori_snapshots_saved_total/"] == 2u);
+  BOOST_TEST(meter->count("nori_snapshots_saved_total/") == 2u);
   BOOST_TEST(events.syncs == 2u);  // nothing that may be lost is in a snapshot
   restart();
   events.read = 0;
   BOOST_TEST((state_of("1") == balance{true, false, 24, "USD", 25}));
   BOOST_TEST(events.read == 6u);  // of 25: the snapshot's last one, and five
-  BOOST_TEST(meter->last["nori_snapshot_age_events"] == 5.0);
+  BOOST_TEST(meter->last("nori_snapshot_age_events/") == 5.0);
   // Another schema: from the beginning.
   options.snapshot_schema = 2;
   restart();
@@ -368,7 +355,7 @@ BOOST_AUTO_TEST_CASE(a_snapshot_of_a_history_that_was_lost_is_not_used) {
   open_snapshots();
   (void)handle("1", bank::open{"ann", 0});
   for (int i = 0; i < 9; ++i) (void)handle("1", deposit{1});
-  BOOST_TEST(meter->counts["nori_snapshots_saved_total/"] == 1u);
+  BOOST_TEST(meter->count("nori_snapshots_saved_total/") == 1u);
   events.lose_from(5);
   restart();
   BOOST_TEST(state_of("1").cents == 4);
@@ -378,7 +365,7 @@ BOOST_AUTO_TEST_CASE(a_snapshot_of_a_history_that_was_lost_is_not_used) {
   events.events[9].what.id.data[1] = 99;
   restart();
   BOOST_TEST(state_of("1").cents == 804);
-  BOOST_TEST(meter->counts["nori_snapshots_ignored_total/other_history"] == 1u);
+  BOOST_TEST(meter->count("nori_snapshots_ignored_total/other_history") == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(deleted_events_are_replaced_by_a_snapshot_or_missed_loudly) {
@@ -399,7 +386,7 @@ BOOST_AUTO_TEST_CASE(a_snapshot_that_cant_be_saved_is_no_error_of_the_command) {
   std::filesystem::permissions(scratch.path() / "snapshots", std::filesystem::perms::none);
   std::filesystem::remove_all(scratch.path() / "snapshots");
   for (int i = 0; i < 12; ++i) BOOST_TEST(handle("1", deposit{1}).has_value());
-  BOOST_TEST(meter->counts["nori_handler_snapshot_failures_total/"] == 1u);
+  BOOST_TEST(meter->count("nori_handler_snapshot_failures_total/") == 1u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

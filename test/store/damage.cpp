@@ -204,13 +204,16 @@ BOOST_AUTO_TEST_CASE(a_read_only_store_answers_and_changes_nothing) {
   store.settle_indexes();
   const answers wanted = ask(store);
   store.close();
-  fs::remove(index_files_of(store).front());
+  // Made again in memory, and never written: that is no reason for an append to wait.
+  for (const fs::path& each : index_files_of(store)) fs::remove(each);
+  BOOST_TEST_REQUIRE(store.segment_files() >= 4u);
   const std::size_t files = store.index_files();
   store.options.log.access = access::read_only;
   store.open();
   BOOST_REQUIRE((ask(store) == wanted));
-  BOOST_CHECK_THROW(store.append("s1", expected_revision::any(), "t", ""),
-                    boost::system::system_error);
+  BOOST_CHECK_EXCEPTION(store.append("s1", expected_revision::any(), "t", ""),
+                        boost::system::system_error,
+                        [](const auto& error) { return error.code() == errc::read_only; });
   store.close();
   BOOST_TEST(store.index_files() == files);
 }

@@ -109,10 +109,10 @@ BOOST_AUTO_TEST_CASE(a_full_cache_lets_go_of_pages_and_keeps_those_in_use) {
   const std::uint64_t b = cache.add_file();
   BOOST_TEST(a != b);
   BOOST_TEST(cache.stats().pages_max == 10U);
-  const page_ref held = cache.insert(a, 0, some_page(std::byte{7}));
-  cache.insert(a, 1, some_page(std::byte{8}));
+  const page_ref held = cache.insert(a, 0, some_page(std::byte{7}), page_cache::use::few);
+  cache.insert(a, 1, some_page(std::byte{8}), page_cache::use::few);
   for (std::uint32_t i = 2; i < 500; ++i) {
-    cache.insert(i % 2 == 0 ? a : b, i, some_page(static_cast<std::byte>(i)));
+    cache.insert(i % 2 == 0 ? a : b, i, some_page(static_cast<std::byte>(i)), page_cache::use::few);
     if (i % 7 == 0) {
       const page_ref last = cache.find(i % 2 == 0 ? a : b, i);
       BOOST_TEST_REQUIRE(last != nullptr);
@@ -126,15 +126,16 @@ BOOST_AUTO_TEST_CASE(a_full_cache_lets_go_of_pages_and_keeps_those_in_use) {
   BOOST_TEST((held->bytes[4095] == std::byte{7}));
 
   // Who comes second is given what the first one brought.
-  const page_ref first = cache.insert(b, 1000, some_page(std::byte{1}));
-  BOOST_TEST(cache.insert(b, 1000, some_page(std::byte{1})) == first);
+  const page_ref first = cache.insert(b, 1000, some_page(std::byte{1}), page_cache::use::few);
+  BOOST_TEST(cache.insert(b, 1000, some_page(std::byte{1}), page_cache::use::few) == first);
 
   cache.invalidate(a);
   BOOST_TEST(cache.find(a, 1) == nullptr);
   BOOST_TEST(cache.find(b, 1000) == first);
   const std::size_t left = cache.stats().pages;
   BOOST_TEST(left < 10U);
-  for (std::uint32_t i = 0; i < 100; ++i) cache.insert(a, i, some_page(std::byte{2}));
+  for (std::uint32_t i = 0; i < 100; ++i)
+    cache.insert(a, i, some_page(std::byte{2}), page_cache::use::few);
   BOOST_TEST(cache.stats().pages == 10U);
   cache.invalidate(a);
   cache.invalidate(b);
@@ -154,7 +155,9 @@ BOOST_AUTO_TEST_CASE(threads_share_a_cache) {
         const auto number = static_cast<std::uint32_t>(state >> 33) % 50;
         const std::uint64_t file = files[state >> 40 & 1];
         page_ref got = cache.find(file, number);
-        if (!got) got = cache.insert(file, number, some_page(static_cast<std::byte>(number)));
+        if (!got)
+          got = cache.insert(file, number, some_page(static_cast<std::byte>(number)),
+                             page_cache::use::few);
         if (got->bytes[17] != static_cast<std::byte>(number)) ++wrong;
         if (i % 1000 == 0) cache.invalidate(file);
       }

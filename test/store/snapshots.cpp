@@ -21,6 +21,7 @@
 
 #include "store/snapshot_files.hpp"
 #include "store/snapshot_format.hpp"
+#include "support/counting_meter.hpp"
 #include "support/faulty_storage.hpp"
 #include "support/random_source.hpp"
 #include "support/run.hpp"
@@ -44,17 +45,6 @@ snapshot made(std::string stream, std::uint64_t revision, std::string data = "st
   result.data = std::move(data);
   return result;
 }
-
-class counting_meter final : public meter {
- public:
-  void add(const metric& what, std::uint64_t delta, std::string_view label) noexcept override {
-    counts[std::string(what.name) + '/' + std::string(label)] += delta;
-  }
-  void set(const metric&, double, std::string_view) noexcept override {}
-  void observe(const metric&, double, std::string_view) noexcept override {}
-
-  std::map<std::string, std::uint64_t> counts;
-};
 
 struct fixture {
   fixture() {
@@ -93,7 +83,7 @@ struct fixture {
   test::scratch_directory scratch;
   asio::io_context io;
   test::faults faults;
-  std::shared_ptr<counting_meter> meter = std::make_shared<counting_meter>();
+  std::shared_ptr<test::counting_meter> meter = std::make_shared<test::counting_meter>();
   snapshot_config options;
   std::shared_ptr<store::snapshot_files> files;
 
@@ -178,7 +168,7 @@ BOOST_AUTO_TEST_CASE(another_schema_is_not_used) {
   BOOST_TEST(!load("s", 2).latest);
   BOOST_TEST((load("s", 2).ignored.at(0).why == reason::other_schema));
   BOOST_TEST(load("s", 1).latest->data == "old");
-  BOOST_TEST(meter->counts["nori_snapshots_ignored_total/other_schema"] == 2u);
+  BOOST_TEST(meter->count("nori_snapshots_ignored_total/other_schema") == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(a_stream_with_the_same_hash_is_told_apart) {

@@ -19,7 +19,8 @@ namespace nori {
 /// Names an event, or what caused it. Nil (all zero) stands for none.
 using uuid = boost::uuids::uuid;
 
-/// A random (version 4) id, from the operating system's randomness.
+/// A random (version 4) id, by a generator that the operating system's randomness seeds, one for
+/// each thread. A process that was forked may give the same ones as its parent.
 /// @par Thread safety
 /// Safe to call from any thread.
 [[nodiscard]] uuid random_uuid();

@@ -33,7 +33,7 @@ struct store_config {
   /// Of the log underneath: directory, fsync policy, sizes, backend, meter.
   nori::config log;
   /// Pages of index files that are kept in memory. At least 1 MiB.
-  std::size_t index_cache_bytes = std::size_t{32} << 20;
+  std::size_t index_cache_bytes = std::size_t{64} << 20;
   /// The ids of this many of the newest events are remembered, to recognise a repeated append that
   /// expects `any` revision. Reopening remembers those in the newest segment.
   std::size_t repeat_window_events = 65536;
@@ -95,6 +95,7 @@ class event_store {
   ///   durable as the policy makes an append.
   /// @par Durability
   /// As wal::append: under fsync_policy::always success means durable, under batch and os written.
+  /// Waits where the index of an older segment is behind, so that memory stays bounded.
   /// @throws errc::invalid_event naming what is wrong with a name, a tag or a size, errc::
   ///   record_too_large, errc::batch_too_large, errc::closed, errc::no_space, errc::read_only,
   ///   errc::log_failed: nothing was appended. errc::append_in_doubt: it may or may not be.
