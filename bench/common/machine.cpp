@@ -1,5 +1,6 @@
 #include "common/machine.hpp"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -156,6 +157,12 @@ std::uint64_t resident_bytes() noexcept {
   } catch (...) {
     return 0;
   }
+}
+
+std::uint64_t resident_bytes_max() noexcept {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  return static_cast<std::uint64_t>(used.ru_maxrss) << 10;
 }
 
 double cpu_seconds() noexcept {

@@ -47,6 +47,8 @@ class other_programs {
 [[nodiscard]] std::uint64_t free_bytes(const std::filesystem::path& dir) noexcept;
 /// Memory of this program that is resident, bytes.
 [[nodiscard]] std::uint64_t resident_bytes() noexcept;
+/// The most that ever was.
+[[nodiscard]] std::uint64_t resident_bytes_max() noexcept;
 /// CPU time of this program, all threads, user and system.
 [[nodiscard]] double cpu_seconds() noexcept;
 

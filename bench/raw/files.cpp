@@ -1,4 +1,6 @@
 #include "raw/files.hpp"
+#include "common/measure.hpp"
+#include "common/scratch.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -10,6 +12,9 @@
 #include <cstring>
 #include <new>
 #include <system_error>
+
+#include "common/measure.hpp"
+#include "common/scratch.hpp"
 
 namespace nori::bench::raw {
 
@@ -85,6 +90,25 @@ descriptor open_for_reading(const std::filesystem::path& path) {
   descriptor file = open_file(path, O_RDONLY);
   static_cast<void>(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_SEQUENTIAL));
   return file;
+}
+
+void drop_cached(const std::filesystem::path& dir) {
+  settle(dir);
+  for (const auto& each : std::filesystem::recursive_directory_iterator(dir)) {
+    if (!each.is_regular_file()) continue;
+    const descriptor file = open_for_reading(each.path());
+    static_cast<void>(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED));
+  }
+}
+
+void bring_into_cache(const std::filesystem::path& dir) {
+  drop_cached(dir);
+  const blocks buffer(std::size_t{1} << 20);
+  for (const auto& each : std::filesystem::recursive_directory_iterator(dir)) {
+    if (!each.is_regular_file()) continue;
+    const descriptor file = open_for_reading(each.path());
+    while (::read(file.get(), buffer.data(), buffer.size()) > 0) throw_if_interrupted();
+  }
 }
 
 mapped_ring::mapped_ring(const std::filesystem::path& path, std::size_t bytes) : bytes_(bytes) {

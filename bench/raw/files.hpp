@@ -57,6 +57,11 @@ class blocks {
                                         bool direct);
 [[nodiscard]] descriptor open_for_reading(const std::filesystem::path& path);
 
+/// Takes the files in a directory out of the page cache.
+void drop_cached(const std::filesystem::path& dir);
+/// Brings them into it, by reading: what writing leaves there lies differently, or not at all.
+void bring_into_cache(const std::filesystem::path& dir);
+
 void write_all(int fd, const std::byte* from, std::size_t bytes, std::uint64_t offset);
 
 /// A shared mapping of a file, twice in a row, so that what wraps around is contiguous. Every page

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstdio>
-#include <optional>
 #include <string>
+#include <utility>
 
 #include "common/machine.hpp"
 #include "common/measure.hpp"
@@ -9,7 +9,7 @@
 #include "common/quantities.hpp"
 #include "common/report.hpp"
 #include "common/scratch.hpp"
-#include "raw/append_loops.hpp"
+#include "raw/append_contestant.hpp"
 #include "verbs/verbs.hpp"
 #include "workload/context.hpp"
 #include "workload/log_appends.hpp"
@@ -31,9 +31,6 @@ constexpr std::string_view introduction =
 
 // No disk syncs in less: something on the way ignores it.
 constexpr double sync_ns_min = 20e3;
-
-// A raw write holds as much as a group commit, but not more than this.
-constexpr std::uint64_t raw_write_bytes_max = std::uint64_t{16} << 20;
 
 struct append_options {
   run_options run;
@@ -170,29 +167,13 @@ report measure(const append_options& options) {
   job.body = make_value(load.log.size);
   job.frame_bytes = found.frame_bytes;
   job.file_bytes = load.log.segment_bytes;
-  job.direct = made.here.direct_io;
   job.policy = load.policy;
   job.records_per_call = load.batch;
-  const bool durable = load.policy == fsync_policy::always();
-  std::optional<raw::durable_write> how;
-  if (durable) {
-    job.records_per_write =
-        std::clamp<std::uint64_t>(raw_write_bytes_max / found.frame_bytes, 1, load.group());
-    job.dir = scratch.path();
-    how =
-        raw::fastest_durable_write(job, made.here.io_uring, std::min(2.0, options.run.seconds / 5));
-    made.raw_loop = std::string(raw::text_of(*how, job.direct)) + ", " +
-                    std::to_string(job.records_per_write) +
-                    (job.records_per_write == 1 ? " record each" : " records each") +
-                    ", into a file of zeros, one at a time.";
-  } else {
-    made.raw_loop =
-        "framing into a shared mapping; 256 KiB " +
-        std::string(job.direct ? "O_DIRECT" : "buffered") + " writes from it into a file of zeros" +
-        (made.here.io_uring ? ", four in flight" : "") +
-        (load.policy.which() == fsync_policy::kind::batch ? "; fdatasync in every window." : ".");
-  }
-  made.raw_records_per_write = durable ? job.records_per_write : 0;
+  raw::append_contestant rival =
+      raw::make_append_contestant(std::move(job), load.group(), made.here, scratch.path(),
+                                  std::min(2.0, options.run.seconds / 5));
+  made.raw_loop = std::move(rival.loop);
+  made.raw_records_per_write = rival.records_per_write;
 
   std::vector<contestant> contestants;
   contestants.emplace_back("nori", [&](double seconds) {
@@ -201,26 +182,13 @@ report measure(const append_options& options) {
     settle(mine.path());
     return result;
   });
-  contestants.emplace_back("raw", [&](double seconds) {
-    const scratch_directory mine(scratch.path());
-    raw::append_job turn_job = job;
-    turn_job.dir = mine.path();
-    turn_result result = take_turn(seconds, mine.path(), load.batch, [&](turn& now) {
-      if (how) {
-        raw::write_durably(turn_job, *how, now);
-      } else {
-        raw::write_staged(turn_job, now);
-      }
-    });
-    settle(mine.path());
-    return result;
-  });
+  contestants.push_back(std::move(rival.side));
   const auto rounds = take_rounds(contestants, options.run.rounds, options.run.seconds);
   made.ours = figures_of(rounds, 0);
   made.raw = figures_of(rounds, 1);
   made.to_raw = ratios_of(rounds, 0, 1);
   add_doubts(made.warnings, others, made.to_raw.records_per_s);
-  if (durable && made.raw.p50_ns.median < sync_ns_min) {
+  if (load.policy == fsync_policy::always() && made.raw.p50_ns.median < sync_ns_min) {
     made.warnings.push_back("a durable write takes " + time_text(made.raw.p50_ns.median) +
                             ": no disk is that fast, something on the way ignores the sync");
   }

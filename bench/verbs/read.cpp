@@ -1,5 +1,3 @@
-#include <fcntl.h>
-#include <unistd.h>
 #include <cstdio>
 #include <string>
 
@@ -51,16 +49,6 @@ option_table table_of(reading_options& to) {
   add_log_options(table, to.log);
   add_run_options(table, to.run);
   return table;
-}
-
-// Takes the files of a directory out of the page cache.
-void drop_cached(const std::filesystem::path& dir) {
-  settle(dir);
-  for (const auto& each : std::filesystem::recursive_directory_iterator(dir)) {
-    if (!each.is_regular_file()) continue;
-    const raw::descriptor file = raw::open_for_reading(each.path());
-    static_cast<void>(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED));
-  }
 }
 
 /// What was found out with the page cache hot, or cold.
@@ -168,7 +156,7 @@ report measure(const reading_options& options) {
   write_log(options.log, options.records, log_dir);
   raw::write_frames(raw_file, make_value(options.log.size), found.frame_bytes, options.records);
   // What reading brings into the page cache lies differently there than what writing leaves.
-  drop_cached(scratch.path());
+  raw::drop_cached(scratch.path());
 
   const auto log_once = [&](read_call call, const std::function<void()>& before) {
     return read_log_once(options.log, options.records, log_dir, call, before);
@@ -195,7 +183,7 @@ report measure(const reading_options& options) {
   add_doubts(made.warnings, others, made.hot.next_to_raw.records_per_s);
 
   if (options.cold) {
-    const auto drop = [&] { drop_cached(scratch.path()); };
+    const auto drop = [&] { raw::drop_cached(scratch.path()); };
     std::vector<contestant> cold;
     for (const read_call call : {read_call::next, read_call::next_batch}) {
       cold.emplace_back(call == read_call::next ? "next, cold" : "next_batch, cold",

@@ -12,6 +12,7 @@ using arguments = std::span<char* const>;
 // Each returns the program's exit status, and throws usage_error for a bad option.
 int append_verb(arguments given);
 int read_verb(arguments given);
+int store_verb(arguments given);
 
 struct verb {
   std::string_view name;
@@ -22,6 +23,7 @@ struct verb {
 inline constexpr std::array verbs{
     verb{"append", "appends by coroutines, against the best loop of system calls", &append_verb},
     verb{"read", "replay of a log, against pread and CRC", &read_verb},
+    verb{"store", "the event store: appends, reads, opening, memory", &store_verb},
 };
 
 }  // namespace nori::bench
