@@ -404,12 +404,12 @@ BOOST_AUTO_TEST_CASE(an_idle_log_is_marked_so_that_its_last_batch_is_not_ambiguo
 // The kernel fills what is asked for behind the end of a file, however much that is.
 BOOST_AUTO_TEST_CASE(recovery_asks_for_no_more_than_a_segment_has) {
   for (const flavour& flavour : policies()) {
+    faults through;  // must outlive the log
     log_in_scratch log(flavour.fsync);
     log.options.segment_bytes_max = small_segment;
     log.open();
     for (int i = 0; i < 20; ++i) log.append("k", std::string(10'000, 'v'));
     log.crash();
-    faults through;
     log.open(through);
     std::size_t reads = 0;
     for (const faults::event& each : through.events()) {
