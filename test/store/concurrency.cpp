@@ -1,6 +1,8 @@
 // Expected revisions under many writers on several threads: every success was justified at one
 // moment, and nobody else's moment was the same.
 
+#include <boost/asio/executor_work_guard.hpp>
+
 #include <atomic>
 #include <map>
 #include <set>
@@ -118,11 +120,16 @@ BOOST_AUTO_TEST_CASE(success_means_unique_dense_revisions_and_a_conflict_is_just
       while (left != 0) on.run_for(std::chrono::milliseconds(5));
     };
     store.io.restart();
+    // One that has nothing to do for a moment would stop for good, and the store with it.
+    auto store_works = asio::make_work_guard(store.io);
+    auto other_works = asio::make_work_guard(other);
     std::thread second([&] { work(store.io); });
     std::thread third([&] { work(other); });
     work(store.io);
     second.join();
     third.join();
+    store_works.reset();
+    other_works.reset();
     store.io.restart();
     check(store, all);
     store.close_and_open();
