@@ -450,10 +450,10 @@ BOOST_AUTO_TEST_CASE(no_frame_ends_behind_the_segment_though_it_is_filled_to_the
 // Whatever a reader reads, more has been appended by the time it reads on.
 BOOST_DATA_TEST_CASE(what_is_appended_while_a_log_is_opened_for_reading_is_no_damage,
                      data::make(policies()), flavour) {
+  faults slow;  // must outlive the log's context
   log_in_scratch log(flavour.fsync);
   log.open();
   log.append("k", "v");
-  faults slow;
   config options = log.options;
   options.access = access::read_only;
   const auto hold = [&] { slow.hold(operation::read, ".segment"); };
