@@ -11,6 +11,7 @@
 namespace nori {
 
 class meter;
+class storage_source;
 
 /// When an append completes and what a power cut can take. See the promises in README.md.
 class fsync_policy {
@@ -48,6 +49,7 @@ enum class backend : std::uint8_t {
   automatic,  ///< uring where the kernel allows it, else threads
   uring,      ///< an io_uring of the log's own
   threads,    ///< blocking calls on two threads of the log's own
+  simulated,  ///< memory; what config::storage brings along, and never chosen otherwise
 };
 
 /// What `open` does about damaged acknowledged data. A torn tail is not damage: it is always cut.
@@ -102,6 +104,8 @@ struct config {
   std::uint32_t node_id = 0;
   /// Where measurements go, or null.
   std::shared_ptr<nori::meter> meter;
+  /// Where `dir` is: null stands for the file system, nori::testing::simulated_disk has another.
+  std::shared_ptr<nori::storage_source> storage;
 };
 
 }  // namespace nori

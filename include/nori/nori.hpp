@@ -4,6 +4,8 @@
 // The log and the event store. What brings JSON along is included apart: store/json_codec.hpp,
 // store/json_upcasting.hpp, store/command_handler.hpp, store/projection_json.hpp.
 
+#include <nori/copy.hpp>
+#include <nori/inspect.hpp>
 #include <nori/store/consumer_group.hpp>
 #include <nori/store/decider.hpp>
 #include <nori/store/event_store.hpp>

@@ -1,6 +1,9 @@
 #include "engine/chain_scanner.hpp"
 
+#include <algorithm>
+
 #include "format/frame_scan.hpp"
+#include "format/planted_bug.hpp"
 
 namespace nori::engine {
 
@@ -33,7 +36,8 @@ chain_scanner::progress chain_scanner::feed(std::span<const std::byte> bytes) no
     }
     offset_ += size;
     consumed += size;
-    if (!header.has(format::frame_flag::batch_continues)) {
+    if (!header.has(format::frame_flag::batch_continues) ||
+        planted(format::planted_bug::adopt_failed_batch_orphans)) {
       const bool closed =
           header.kind == format::frame_kind::marker && header.has(format::frame_flag::closed);
       committed_ = {offset_, chain_, last_record_, closed};
@@ -43,10 +47,13 @@ chain_scanner::progress chain_scanner::feed(std::span<const std::byte> bytes) no
 
 std::optional<std::size_t> find_proof(std::span<const std::byte> bytes, std::uint32_t seed,
                                       std::uint64_t sequence, std::uint64_t reach_bytes) {
+  // Numbers end: there is no frame 0, and none behind the last.
+  if (sequence == 0 || sequence == UINT64_MAX) return std::nullopt;
   format::frame_pattern later;
   later.sequence_min = sequence + 1;
   // Frames are numbered without gaps and take 32 bytes at least. The scan is the faster for it.
-  later.sequence_max = sequence + 1 + reach_bytes / format::frame_header_bytes;
+  const std::uint64_t others = reach_bytes / format::frame_header_bytes;
+  later.sequence_max = later.sequence_min + std::min(others, UINT64_MAX - later.sequence_min);
   later.watermark_min = sequence;
   return format::frame_scanner(bytes, seed).next(0, later);
 }

@@ -30,6 +30,7 @@ step group_commit::next(const extent& segment, bool sealed, stream_offset limit)
 
   const bool push = sealed || flush_wanted_ > submitted_;
   if (may_write && padded(end) <= limit) {
+    // branch: a sync in flight is for something that is not durable; said all the same.
     const bool all_before_durable = durable_ == submitted_ && !syncing_;
     const bool sync_due = sync_wanted_ > durable_ || sealed;
     if (all_before_durable && sync_due && end - submitted_ <= settings_.durable_write_bytes_max) {
@@ -58,6 +59,7 @@ void group_commit::write_done(std::uint8_t slot) noexcept {
   writes_[slot].done = true;
   while (in_flight_ != 0 && writes_[first_].done) {
     const pending_write& oldest = writes_[first_];
+    // branch: a durable write is only submitted when all before it is durable.
     if (oldest.durable && durable_ == written_) durable_ = oldest.to;
     written_ = oldest.to;
     kept_ = oldest.kept;

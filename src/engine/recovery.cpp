@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "format/planted_bug.hpp"
+
 namespace nori::engine {
 
 using format::header_verdict;
 
 end_verdict judge_end(const end_evidence& found) noexcept {
-  for (const end_rule& rule : end_rules) {
+  for (const end_rule& rule : end_rules) {  // branch: the table has every combination
     if (rule.found.proof == found.proof && rule.found.batch_open == found.batch_open &&
         rule.found.rest_zero == found.rest_zero) {
       return rule.verdict;
@@ -37,7 +39,7 @@ std::optional<std::string> broken_link(const segment_file& before, const segment
 }
 
 std::string own_damage(const segment_file& file, const format::log_identity& identity) {
-  switch (file.header.verdict) {
+  switch (file.header.verdict) {  // branch: every enumerator has a case
     case header_verdict::zero:
       return "its header is missing";
     case header_verdict::damaged:
@@ -58,6 +60,17 @@ std::string own_damage(const segment_file& file, const format::log_identity& ide
 }
 
 }  // namespace
+
+std::vector<std::uint64_t> missing_segments(std::vector<std::uint64_t> ids, std::size_t most) {
+  std::sort(ids.rbegin(), ids.rend());
+  std::vector<std::uint64_t> missing;
+  for (std::size_t i = 1; i < ids.size(); ++i) {
+    for (std::uint64_t id = ids[i - 1]; id-- > ids[i] + 1 && missing.size() < most;) {
+      missing.push_back(id);
+    }
+  }
+  return missing;
+}
 
 catalog judge_files(std::vector<segment_file> files, const format::log_identity& identity) {
   std::sort(files.begin(), files.end(),
@@ -97,7 +110,8 @@ catalog judge_files(std::vector<segment_file> files, const format::log_identity&
       continue;
     }
     std::string damage = own_damage(files[i], identity);
-    if (damage.empty() && !result.begun.empty()) {
+    if (damage.empty() && !result.begun.empty() &&
+        !planted(format::planted_bug::drop_predecessor_link)) {
       damage = broken_link(result.begun.back(), files[i]).value_or(std::string());
     }
     if (!damage.empty()) {

@@ -53,6 +53,11 @@ struct segment_file {
   format::header_check header{format::header_verdict::zero, {}, false};
 };
 
+/// The segments between the oldest and the newest of `ids` (in any order) that are not among them:
+/// the newest first, and no more than `most`.
+[[nodiscard]] std::vector<std::uint64_t> missing_segments(std::vector<std::uint64_t> ids,
+                                                          std::size_t most);
+
 /// What the segment files tell together.
 struct catalog {
   /// Consecutive segments with valid headers that link to each other; the newest is the active one.

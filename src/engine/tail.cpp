@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 namespace nori::engine {
@@ -208,7 +209,9 @@ stream_offset tail::cut_by(stream_offset to) const noexcept {
 }
 
 void tail::forget(stream_offset before) {
-  while (extents_.size() > 1 && extents_.front().end <= before) extents_.pop_front();
+  const auto kept = std::find_if(extents_.begin(), std::prev(extents_.end()),
+                                 [&](const extent& each) { return each.end > before; });
+  extents_.erase(extents_.begin(), kept);
 }
 
 const extent& tail::extent_at(stream_offset at) const noexcept {

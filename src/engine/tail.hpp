@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <vector>
 
@@ -68,6 +67,9 @@ class tail {
   tail(std::byte* ring, std::size_t ring_bytes, const log_settings& settings,
        std::uint64_t segment_id, std::uint64_t end_offset, const chain_state& chain);
 
+  /// Afterwards begin_segment takes no memory.
+  void reserve_segment() { extents_.reserve(extents_.size() + 1); }
+
   /// Seals the segment and begins the next one (or the first of a log) with its header.
   void begin_segment(std::uint64_t segment_id, std::uint64_t created_ns, bool reused_file = false);
 
@@ -111,7 +113,7 @@ class tail {
 
   [[nodiscard]] stream_offset head() const noexcept { return extents_.back().end; }
   [[nodiscard]] const chain_state& chain() const noexcept { return chain_; }
-  [[nodiscard]] const std::deque<extent>& extents() const noexcept { return extents_; }
+  [[nodiscard]] const std::vector<extent>& extents() const noexcept { return extents_; }
   /// The extent that the byte at `at` belongs to (at the head: the last one).
   [[nodiscard]] const extent& extent_at(stream_offset at) const noexcept;
   /// The position of a byte in the stream.
@@ -140,7 +142,7 @@ class tail {
   /// For each block of the ring, the last frame that was laid to start in it.
   std::vector<stream_offset> last_starts_;
   log_settings settings_;
-  std::deque<extent> extents_;
+  std::vector<extent> extents_;
   chain_state chain_;
   std::uint32_t seed_ = 0;
   std::uint32_t pending_epoch_ = 0;  ///< 0: none

@@ -177,6 +177,7 @@ __attribute__((target("sse4.2,pclmul"))) std::uint32_t crc32c_x86(std::uint32_t 
 
 bool has_crc_instructions() noexcept {
   __builtin_cpu_init();
+  // branch: the machine that counts has them; the tests hold the tables against them.
   return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 constexpr auto* crc32c_by_instruction = crc32c_x86;
@@ -224,6 +225,7 @@ std::uint32_t resolve(std::uint32_t crc, const void* data, std::size_t bytes) no
 constinit std::atomic<implementation> chosen{resolve};
 
 std::uint32_t resolve(std::uint32_t crc, const void* data, std::size_t bytes) noexcept {
+  // branch: as above.
   const implementation found = has_crc_instructions() ? crc32c_by_instruction : crc32c_portable;
   chosen.store(found, std::memory_order_relaxed);
   return found(crc, data, bytes);

@@ -14,12 +14,6 @@ static_assert(sizeof(log_id) == 16);
 
 constexpr std::uint8_t bit(frame_flag flag) noexcept { return static_cast<std::uint8_t>(flag); }
 
-std::uint64_t load_word(const std::byte* at) noexcept {
-  std::uint64_t word;
-  std::memcpy(&word, at, sizeof word);
-  return word;
-}
-
 }  // namespace
 
 std::uint32_t segment_seed(const log_id& log, std::uint64_t segment_id) noexcept {
@@ -62,21 +56,6 @@ bool is_known(const frame_header& header) noexcept {
   return false;
 }
 
-frame_header load_frame_header(const std::byte* at) noexcept {
-  const std::uint64_t words[4] = {load_word(at), load_word(at + 8), load_word(at + 16),
-                                  load_word(at + 24)};
-  frame_header header;
-  header.crc = static_cast<std::uint32_t>(words[0]);
-  header.length = static_cast<std::uint32_t>(words[0] >> 32);
-  header.sequence = words[1];
-  header.previous_crc = static_cast<std::uint32_t>(words[2]);
-  header.durable_lag = static_cast<std::uint32_t>(words[2] >> 32);
-  header.epoch = static_cast<std::uint32_t>(words[3]);
-  header.kind = static_cast<frame_kind>(static_cast<std::uint8_t>(words[3] >> 32));
-  header.flags = static_cast<std::uint8_t>(words[3] >> 40);
-  return header;
-}
-
 frame_check check_frame(std::span<const std::byte> bytes, std::uint32_t seed,
                         std::uint64_t frame_bytes_limit) noexcept {
   if (bytes.size() < frame_header_bytes) {
@@ -85,8 +64,9 @@ frame_check check_frame(std::span<const std::byte> bytes, std::uint32_t seed,
   }
   const std::byte* const at = bytes.data();
   const frame_header header = load_frame_header(at);
-  const std::uint64_t last_word = load_word(at + 24);
-  if ((load_word(at) | load_word(at + 8) | load_word(at + 16) | last_word) == 0)
+  const std::uint64_t last_word = detail::load_word(at + 24);
+  if ((detail::load_word(at) | detail::load_word(at + 8) | detail::load_word(at + 16) |
+       last_word) == 0)
     return {frame_verdict::zero, header, 0};
 
   const std::uint64_t needed = frame_bytes(header.length);

@@ -4,7 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
+
+#include "format/crc32c.hpp"
 
 namespace nori::format {
 
@@ -76,8 +79,29 @@ std::uint32_t seal_frame(std::byte* at, const frame_header& header, std::uint32_
 /// sequence that is not 0. Says nothing about the crc.
 [[nodiscard]] bool is_known(const frame_header& header) noexcept;
 
+namespace detail {
+[[nodiscard]] inline std::uint64_t load_word(const std::byte* at) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+}  // namespace detail
+
 /// Reads the header at `at` (32 readable bytes) without checking anything.
-[[nodiscard]] frame_header load_frame_header(const std::byte* at) noexcept;
+[[nodiscard]] inline frame_header load_frame_header(const std::byte* at) noexcept {
+  const std::uint64_t words[4] = {detail::load_word(at), detail::load_word(at + 8),
+                                  detail::load_word(at + 16), detail::load_word(at + 24)};
+  frame_header header;
+  header.crc = static_cast<std::uint32_t>(words[0]);
+  header.length = static_cast<std::uint32_t>(words[0] >> 32);
+  header.sequence = words[1];
+  header.previous_crc = static_cast<std::uint32_t>(words[2]);
+  header.durable_lag = static_cast<std::uint32_t>(words[2] >> 32);
+  header.epoch = static_cast<std::uint32_t>(words[3]);
+  header.kind = static_cast<frame_kind>(static_cast<std::uint8_t>(words[3] >> 32));
+  header.flags = static_cast<std::uint8_t>(words[3] >> 40);
+  return header;
+}
 
 enum class frame_verdict : std::uint8_t {
   valid,
@@ -101,6 +125,23 @@ struct frame_check {
 /// bad_header comes last: the crc is right there, so a later version of the format wrote it.
 [[nodiscard]] frame_check check_frame(std::span<const std::byte> bytes, std::uint32_t seed,
                                       std::uint64_t frame_bytes_limit) noexcept;
+
+/// check_frame for the most common frame: true where it is valid and a record, with its header.
+/// False says nothing.
+[[nodiscard]] inline bool is_record_frame(std::span<const std::byte> bytes, std::uint32_t seed,
+                                          std::uint64_t frame_bytes_limit,
+                                          frame_header& header) noexcept {
+  if (bytes.size() < frame_header_bytes) return false;
+  header = load_frame_header(bytes.data());
+  const std::uint64_t needed = frame_bytes(header.length);
+  const std::uint64_t last_word = detail::load_word(bytes.data() + 24);
+  if (header.length > body_bytes_highest || needed > frame_bytes_limit || needed > bytes.size() ||
+      header.kind != frame_kind::record || header.flags > 1 || (last_word >> 48) != 0 ||
+      header.sequence == 0) {
+    return false;
+  }
+  return crc32c(seed, bytes.data() + 4, static_cast<std::size_t>(needed - 4)) == header.crc;
+}
 
 }  // namespace nori::format
 

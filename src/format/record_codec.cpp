@@ -1,6 +1,5 @@
 #include "format/record_codec.hpp"
 
-#include <bit>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -11,6 +10,7 @@
 #include <nori/config.hpp>
 
 #include "format/frame.hpp"
+#include "format/varint.hpp"
 
 namespace nori::format {
 namespace {
@@ -30,20 +30,8 @@ constexpr std::uint8_t attribute_reserved = 3u << 6;
 // 2250 bytes at level 1, 2307 at level 3), only slower.
 constexpr int zstd_level = 1;
 
-constexpr std::size_t varint_bytes(std::uint64_t value) noexcept {
-  return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7;
-}
-static_assert(varint_bytes(0) == 1 && varint_bytes(127) == 1 && varint_bytes(128) == 2);
-static_assert(varint_bytes(UINT64_MAX) == 10);
-
 // Attributes, six varints and the time: the largest record fits into a body.
-static_assert(record_bytes_highest + 1 + 6 * 10 + 8 <= body_bytes_highest);
-
-std::byte* put_varint(std::byte* at, std::uint64_t value) noexcept {
-  for (; value >= 128; value >>= 7) *at++ = static_cast<std::byte>(value | 128);
-  *at++ = static_cast<std::byte>(value);
-  return at;
-}
+static_assert(record_bytes_highest + 1 + 6 * varint_bytes_max + 8 <= body_bytes_highest);
 
 std::byte* put_bytes(std::byte* at, std::string_view bytes) noexcept {
   if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
@@ -107,23 +95,24 @@ struct free_context {
 // One context per thread, kept: making one allocates, and an append must not once it is warm.
 ZSTD_CCtx* compression_context() {
   thread_local const std::unique_ptr<ZSTD_CCtx, free_context> context{ZSTD_createCCtx()};
-  if (!context) throw std::bad_alloc{};
+  if (!context) throw std::bad_alloc{};  // branch: takes a machine without memory
   return context.get();
 }
 
 ZSTD_DCtx* decompression_context() {
   thread_local const std::unique_ptr<ZSTD_DCtx, free_context> context{ZSTD_createDCtx()};
-  if (!context) throw std::bad_alloc{};
+  if (!context) throw std::bad_alloc{};  // branch: takes a machine without memory
   return context.get();
 }
 
 /// The length of `value` compressed into `to`, or 0 when it does not fit there.
 std::size_t compress_into(std::span<std::byte> to, std::string_view value, compression how) {
   auto* const target = reinterpret_cast<char*>(to.data());
-  switch (how) {
-    case compression::none:
+  switch (how) {             // branch: every enumerator has a case
+    case compression::none:  // branch: nobody asks for it
       return 0;
     case compression::lz4: {
+      // branch: record_bytes_max is below it.
       if (value.size() > LZ4_MAX_INPUT_SIZE) return 0;
       const int bytes = LZ4_compress_default(value.data(), target, static_cast<int>(value.size()),
                                              static_cast<int>(to.size()));
@@ -249,10 +238,11 @@ decode_verdict decompress_value(const decoded_record& decoded, std::span<std::by
   }
 
   const auto value_bytes = static_cast<std::size_t>(decoded.value_bytes);
-  switch (decoded.compress) {
-    case compression::none:
+  switch (decoded.compress) {  // branch: every enumerator has a case
+    case compression::none:    // branch: decode_record refuses it
       break;
     case compression::lz4: {
+      // branch: record_bytes_max is below it.
       if (value_bytes > LZ4_MAX_INPUT_SIZE || stored.size() > LZ4_MAX_INPUT_SIZE) break;
       const int bytes =
           LZ4_decompress_safe(stored.data(), reinterpret_cast<char*>(to.data()),
@@ -267,6 +257,7 @@ decode_verdict decompress_value(const decoded_record& decoded, std::span<std::by
         break;
       const std::size_t bytes = ZSTD_decompressDCtx(decompression_context(), to.data(), value_bytes,
                                                     stored.data(), stored.size());
+      // branch: a frame that states its length never gives another.
       if (ZSTD_isError(bytes) != 0 || bytes != value_bytes) break;
       return decode_verdict::valid;
     }

@@ -1,6 +1,5 @@
 #include "format/segment_header.hpp"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -83,7 +82,9 @@ void copy_identity_fields(Identity& identity, Copy copy) noexcept {
 }
 
 bool all_zero(std::span<const std::byte> bytes) noexcept {
-  return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
+  // Each byte equals the next: memcmp compares many at a time, a loop that may stop early one.
+  return bytes.empty() || (bytes.front() == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 bool has_magic(const std::byte* block, const magic& expected) noexcept {

@@ -13,16 +13,24 @@ if(NORI_SANITIZE)
   endif()
 endif()
 
+if(NORI_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 function(nori_settings target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_options(${target} PRIVATE
     -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Woverloaded-virtual -Wextra-semi
     # g++ would also refuse a local variable with the name of a test case.
-    $<IF:$<CXX_COMPILER_ID:GNU>,-Wshadow=local,-Wshadow>
+    # In a unity build clang would say the same of names of other files.
+    $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>
+    $<$<NOT:$<OR:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>>:-Wshadow>
     # What g++ 12 guesses about inlined optionals and empty copies is wrong; the sanitizers know.
     "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-array-bounds;-Wno-restrict>"
     "$<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow;-Wno-stringop-overread;-Wno-mismatched-new-delete>"
+    # In a unity build the anonymous namespaces of a source file seem to be a header's.
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-subobject-linkage>
     # {.key = k, .value = v} is how this library's arguments are written.
     -Wno-missing-field-initializers
     $<$<BOOL:${NORI_WARNINGS_AS_ERRORS}>:-Werror>)

@@ -55,6 +55,15 @@ constexpr std::uint64_t round_up(std::uint64_t bytes) noexcept {
   return (bytes + block_bytes - 1) / block_bytes * block_bytes;
 }
 
+// Syncs the entries of a directory. 0, or an error.
+int sync_entries(int fd) noexcept {
+  if (::fsync(fd) != 0) return errno;
+  // XFS that shut itself down (its journal could not be written) has dropped what had changed, and
+  // says success: nothing is left to be synced. It refuses to tell attributes then.
+  struct stat ignored{};
+  return ::fstat(fd, &ignored) == 0 ? 0 : errno;
+}
+
 unique_fd open_directory(const std::filesystem::path& dir, bool read_only) {
   const std::string path = dir.empty() ? "." : dir.string();
   bool created = false;
@@ -74,9 +83,8 @@ unique_fd open_directory(const std::filesystem::path& dir, bool read_only) {
     if (::fchmod(opened.get(), 0700) != 0) throw_errno(errno, "chmod", path);
     // Otherwise a power cut may take the directory along, with all that was acknowledged in it.
     const unique_fd parent(::openat(opened.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (parent && ::fsync(parent.get()) != 0 && errno != EINVAL) {
-      throw_errno(errno, "sync the parent of", path);
-    }
+    const int error = parent ? sync_entries(parent.get()) : 0;
+    if (error != 0 && error != EINVAL) throw_errno(error, "sync the parent of", path);
   }
   return opened;
 }
@@ -240,7 +248,9 @@ void directory::remove(const std::string& name) const {
 }
 
 void directory::sync() const {
-  if (::fsync(self_.get()) != 0) throw_errno(errno, "sync", "the directory");
+  if (const int error = sync_entries(self_.get()); error != 0) {
+    throw_errno(error, "sync", "the directory");
+  }
 }
 
 std::vector<directory_entry> directory::list() const {

@@ -2,7 +2,6 @@
 
 #include <boost/system/error_code.hpp>
 
-#include <new>
 #include <utility>
 
 namespace nori::storage {
@@ -21,44 +20,16 @@ void abandon_all(request_list& requests) noexcept {
 // whichever thread it is begun on.
 class io_backend::on_readable {
  public:
-  template <typename T>
-  class allocator {
-   public:
-    using value_type = T;
-
-    explicit allocator(io_backend& of) noexcept : of_(&of) {}
-    template <typename U>
-    allocator(const allocator<U>& other) noexcept : of_(other.of_) {}  // NOLINT: rebinding
-
-    T* allocate(std::size_t count) {
-      if (!of_->wait_memory_used_ && count * sizeof(T) <= sizeof of_->wait_memory_) {
-        of_->wait_memory_used_ = true;
-        return reinterpret_cast<T*>(of_->wait_memory_.data());
-      }
-      return static_cast<T*>(::operator new(count * sizeof(T)));
-    }
-    void deallocate(T* at, std::size_t) noexcept {
-      if (reinterpret_cast<std::byte*>(at) == of_->wait_memory_.data()) {
-        of_->wait_memory_used_ = false;
-      } else {
-        ::operator delete(at);
-      }
-    }
-    friend bool operator==(const allocator&, const allocator&) = default;
-
-   private:
-    template <typename>
-    friend class allocator;
-    io_backend* of_;
-  };
-  using allocator_type = allocator<std::byte>;
+  using allocator_type = handler_allocator<std::byte>;
 
   explicit on_readable(std::shared_ptr<io_backend> backend) noexcept
       : backend_(std::move(backend)), executor_(*backend_->executor_) {}
 
   using executor_type = completion_executor;
   [[nodiscard]] executor_type get_executor() const noexcept { return executor_; }
-  [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(*backend_); }
+  [[nodiscard]] allocator_type get_allocator() const noexcept {
+    return allocator_type(&backend_->wait_memory_);
+  }
   void operator()(boost::system::error_code) const noexcept { backend_->drain(); }
 
  private:
@@ -68,7 +39,7 @@ class io_backend::on_readable {
 
 void io_backend::watch(const completion_executor& executor, int fd) {
   executor_ = executor;
-  watched_.emplace(executor.get_inner_executor().inner(), fd);
+  watched_.emplace(executor.inner(), fd);
 }
 
 void io_backend::start(io_request& first) noexcept {

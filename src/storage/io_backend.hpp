@@ -3,7 +3,6 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
-#include <array>
 #include <condition_variable>
 #include <cstddef>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "storage/handler_memory.hpp"
 #include "storage/request_list.hpp"
 #include "storage/storage.hpp"
 
@@ -79,9 +79,7 @@ class io_backend : public std::enable_shared_from_this<io_backend> {
   std::condition_variable drained_;
   request_list finished_;  ///< reaped, `complete` not called yet
 
-  // The memory of the one wait that may be outstanding.
-  alignas(std::max_align_t) std::array<std::byte, 512> wait_memory_{};
-  bool wait_memory_used_ = false;
+  handler_memory_of<512> wait_memory_;  ///< of the one wait that may be outstanding
 };
 
 }  // namespace nori::storage

@@ -19,7 +19,9 @@ class mapped_ring final : public ring_memory {
 };
 
 /// Fills the file with `bytes` of zeros, written rather than reserved, and maps it: no later store
-/// can meet a full disk, which would come as SIGBUS.
+/// can meet a full disk, which would come as SIGBUS. Except on btrfs, which copies on write: there
+/// a store into what was written back needs a block. (To tell the file to keep its blocks does not
+/// help: on Linux 6.18 such a store was seen to be tried for ever.)
 [[nodiscard]] std::unique_ptr<ring_memory> map_file(const unique_fd& file, std::size_t bytes,
                                                     std::string_view name);
 [[nodiscard]] std::unique_ptr<ring_memory> map_memory(std::size_t bytes);

@@ -1,12 +1,10 @@
 #include <boost/asio/execution/context.hpp>
-#include <boost/asio/execution_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/query.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,10 +15,12 @@
 
 #include "storage/cached_ring.hpp"
 #include "storage/directory.hpp"
+#include "storage/ending.hpp"
 #include "storage/io_backend.hpp"
 #include "storage/mapped_ring.hpp"
 #include "storage/posix_file.hpp"
 #include "storage/storage.hpp"
+#include "storage/storage_source.hpp"
 #include "storage/threads_backend.hpp"
 #include "storage/uring_backend.hpp"
 #include "storage/workers.hpp"
@@ -28,51 +28,6 @@
 namespace nori::storage {
 
 namespace {
-
-// Shuts down what works for an execution context when that goes away, before its reactor does.
-class ending_with_context final : public asio::execution_context::service {
- public:
-  static inline asio::execution_context::id id;  // NOLINT: the name that Asio looks for
-
-  explicit ending_with_context(asio::execution_context& context)
-      : asio::execution_context::service(context) {}
-
-  template <typename Ending>
-  void add(const std::shared_ptr<Ending>& what) {
-    {
-      const std::lock_guard lock(mutex_);
-      std::erase_if(entries_, [](const entry& known) { return known.what.expired(); });
-      if (!ended_) {
-        entries_.push_back(
-            {what, [](void* ending) noexcept { static_cast<Ending*>(ending)->shutdown(); }});
-        return;
-      }
-    }
-    what->shutdown();
-  }
-
- private:
-  struct entry {
-    std::weak_ptr<void> what;
-    void (*end)(void*) noexcept;
-  };
-
-  void shutdown() noexcept override {
-    std::vector<entry> ending;
-    {
-      const std::lock_guard lock(mutex_);
-      ended_ = true;
-      ending.swap(entries_);
-    }
-    for (const entry& each : ending) {
-      if (const auto alive = each.what.lock()) each.end(alive.get());
-    }
-  }
-
-  std::mutex mutex_;
-  std::vector<entry> entries_;
-  bool ended_ = false;
-};
 
 // Besides the I/O, at most this many blocking calls at a time.
 constexpr std::size_t helper_threads_max = 2;
@@ -211,20 +166,31 @@ asio::awaitable<std::shared_ptr<storage>> open_storage(open_options options,
   auto helper = std::make_shared<workers>(helper_threads_max);
   // Services end in the reverse order of their first use: the reactor has to come before ours.
   {
-    const asio::posix::stream_descriptor uses_reactor(executor.get_inner_executor().inner());
+    const asio::posix::stream_descriptor uses_reactor(executor.inner());
   }
   auto& ending =
       asio::use_service<ending_with_context>(asio::query(executor, asio::execution::context));
   ending.add(helper);
-  return on_worker(helper,
-                   [&ending, helper, options = std::move(options),
-                    executor = std::move(executor)]() -> std::shared_ptr<storage> {
-                     auto dir = std::make_shared<directory>(options.dir, options.read_only);
-                     auto opened = std::make_shared<posix_storage>(
-                         std::move(dir), make_backend(options.backend, executor), helper);
-                     ending.add(opened);
-                     return opened;
-                   });
+  // Beforehand: where there was no memory for it on the worker, the storage would end there, and
+  // with it the worker that has still to say so.
+  return on_worker(
+      helper,
+      [place = ending_with_context::place(ending), helper, options = std::move(options),
+       executor = std::move(executor)]() mutable -> std::shared_ptr<storage> {
+        auto dir = std::make_shared<directory>(options.dir, options.read_only);
+        auto opened = std::make_shared<posix_storage>(
+            std::move(dir), make_backend(options.backend, executor), helper);
+        place.take(opened);
+        return opened;
+      });
+}
+
+asio::awaitable<std::shared_ptr<storage>> open_from(std::shared_ptr<storage_source> source,
+                                                    open_options options,
+                                                    completion_executor executor) {
+  // Not a coroutine: what it calls takes everything along.
+  if (source) return source->open(std::move(options), std::move(executor));
+  return open_storage(std::move(options), std::move(executor));
 }
 
 }  // namespace nori::storage

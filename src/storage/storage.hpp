@@ -3,6 +3,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <sys/uio.h>
 
@@ -18,6 +19,7 @@
 
 #include <nori/config.hpp>
 
+#include "storage/clock.hpp"
 #include "storage/completion_executor.hpp"
 
 namespace nori::storage {
@@ -69,6 +71,11 @@ struct io_request {
   io_request* next = nullptr;
   alignas(std::max_align_t) std::array<std::byte, 128> scratch{};
 };
+
+/// There is no file of that name.
+[[nodiscard]] inline bool is_missing(const boost::system::system_error& error) noexcept {
+  return error.code() == boost::system::errc::no_such_file_or_directory;
+}
 
 struct directory_entry {
   std::string name;
@@ -127,6 +134,11 @@ class storage {
   virtual ~storage() = default;
 
   [[nodiscard]] virtual nori::backend which() const noexcept = 0;
+
+  /// The clock to keep to; null: the system's.
+  [[nodiscard]] virtual clock* simulated_clock() noexcept { return nullptr; }
+  /// 32 bits that nobody can guess, or that follow from the seed of a simulation.
+  [[nodiscard]] virtual std::uint32_t random_word();
 
   /// Starts `first` and the requests linked behind it by `next`, in one system call where possible.
   /// Completions come in any order. More than the backend can take wait inside.

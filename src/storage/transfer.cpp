@@ -1,55 +1,24 @@
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
-#include <memory>
+#include <random>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include <boost/system/system_error.hpp>
 
 #include "format/frame.hpp"
+#include "storage/parked_handler.hpp"
 #include "storage/storage.hpp"
 
 namespace nori::storage {
 
 namespace {
-
-// What a suspended coroutine waits with, type-erased: resumed or, on shutdown, destroyed.
-class waiter {
- public:
-  virtual void resume() noexcept = 0;
-  virtual void destroy() noexcept = 0;
-
- protected:
-  ~waiter() = default;
-};
-
-template <typename Handler>
-class handler_waiter final : public waiter {
- public:
-  explicit handler_waiter(Handler&& handler)
-      : executor_(asio::get_associated_executor(handler)), handler_(std::move(handler)) {}
-
-  // Posted: a coroutine that ran from within `complete` could throw through it.
-  void resume() noexcept override {
-    const std::unique_ptr<handler_waiter> self(this);
-    asio::post(executor_.get_executor(), std::move(handler_));
-  }
-  void destroy() noexcept override { delete this; }
-
- private:
-  asio::executor_work_guard<asio::associated_executor_t<Handler>> executor_;
-  Handler handler_;
-};
 
 // One transfer, whole: goes on after a short one without the coroutine being resumed in between.
 class transfer {
@@ -61,7 +30,7 @@ class transfer {
     request_.complete = [](io_request& done) noexcept { self(done).completed(); };
     request_.abandon = [](io_request& dropped) noexcept {
       // Destroys the coroutine's frame, and this with it, sooner or later.
-      self(dropped).waiter_->destroy();
+      self(dropped).waiter_.destroy();
     };
   }
 
@@ -69,7 +38,7 @@ class transfer {
   [[nodiscard]] asio::awaitable<void> run() {
     co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
         [this](auto&& handler) {
-          waiter_ = new handler_waiter<std::decay_t<decltype(handler)>>(std::move(handler));
+          waiter_.store(std::move(handler), true);
           on_.start(request_);
         },
         asio::use_awaitable);
@@ -86,8 +55,9 @@ class transfer {
     if (whole_ ? goes_on() : (result_ = request_.result, false)) {
       on_.start(request_);
     } else {
-      // Last: the coroutine may run on another thread from here on.
-      waiter_->resume();
+      // Posted: a coroutine that ran from within `complete` could throw through it. Last: it may
+      // run on another thread from here on.
+      waiter_.post();
     }
   }
 
@@ -128,7 +98,7 @@ class transfer {
   storage& on_;
   io_request& request_;
   bool whole_;
-  waiter* waiter_ = nullptr;
+  parked_handler waiter_;
   std::int64_t result_ = 0;
 };
 
@@ -149,7 +119,7 @@ class transfers {
   [[nodiscard]] asio::awaitable<void> run() {
     co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
         [this](auto&& handler) {
-          waiter_ = new handler_waiter<std::decay_t<decltype(handler)>>(std::move(handler));
+          waiter_.store(std::move(handler), true);
           on_.start(requests_.front());
         },
         asio::use_awaitable);
@@ -166,15 +136,15 @@ class transfers {
     if (abandoned) abandoned_ = true;
     if (left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     if (abandoned_) {
-      waiter_->destroy();
+      waiter_.destroy();
     } else {
-      waiter_->resume();
+      waiter_.post();
     }
   }
 
   storage& on_;
   std::span<io_request> requests_;
-  waiter* waiter_ = nullptr;
+  parked_handler waiter_;
   // Some may complete on the executor while others are abandoned on the thread of a shutdown.
   std::atomic<std::size_t> left_;
   std::atomic<bool> abandoned_{false};
@@ -189,6 +159,8 @@ void throw_if_failed(std::int64_t result, const char* call, const std::string& n
 }
 
 }  // namespace
+
+std::uint32_t storage::random_word() { return std::random_device()(); }
 
 asio::awaitable<std::int64_t> perform(storage& on, io_request& request) {
   transfer once(on, request, false);

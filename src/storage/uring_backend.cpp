@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <boost/asio/bind_allocator.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -23,7 +26,7 @@ namespace nori::storage {
 namespace {
 
 // As many as this are in flight. The completion queue has twice as many entries: it can't overflow.
-constexpr unsigned entries = 64;
+constexpr unsigned ring_entries = 64;
 
 // The largest length that one read or write takes, a multiple of the block.
 constexpr std::size_t transfer_bytes_max = std::size_t{1} << 30;
@@ -79,7 +82,7 @@ void prepare(io_uring_sqe* sqe, io_request& request) noexcept {
 }  // namespace
 
 uring_backend::uring_backend(const completion_executor& executor) {
-  if (const int result = io_uring_queue_init(entries, &ring_, 0); result != 0) {
+  if (const int result = io_uring_queue_init(ring_entries, &ring_, 0); result != 0) {
     throw_unavailable("set-up", -result);
   }
   try {
@@ -142,7 +145,7 @@ void uring_backend::submit(io_request& first) noexcept {
 }
 
 void uring_backend::fill_ring() noexcept {
-  while (in_ring_ < entries && !waiting_.empty()) {
+  while (in_ring_ < ring_entries && !waiting_.empty()) {
     prepare(io_uring_get_sqe(&ring_), *waiting_.pop());
     ++in_ring_;
   }
@@ -167,12 +170,19 @@ void uring_backend::enter_later() noexcept {
   if (retry_armed_) return;
   retry_armed_ = true;
   retry_timer_->expires_after(std::chrono::milliseconds(1));
-  retry_timer_->async_wait([self = std::static_pointer_cast<uring_backend>(shared_from_this())](
-                               boost::system::error_code) {
+  const auto again = [self = std::static_pointer_cast<uring_backend>(shared_from_this())](
+                         boost::system::error_code) {
     const std::lock_guard lock(self->mutex_);
     self->retry_armed_ = false;
     if (!self->ended_) self->enter();
-  });
+  };
+  try {
+    retry_timer_->async_wait(asio::bind_allocator(handler_allocator<void>(&retry_memory_), again));
+  } catch (const std::bad_alloc&) {
+    // The kernel and the process are both without memory: then what is in the queue waits for the
+    // next request or completion.
+    retry_armed_ = false;
+  }
 }
 
 std::size_t uring_backend::reap(request_list& finished) noexcept {

@@ -42,6 +42,7 @@ class uring_backend final : public io_backend {
   request_list waiting_;  ///< not in the ring yet
   unsigned in_ring_ = 0;  ///< in the submission queue, or the kernel's
   std::optional<asio::steady_timer> retry_timer_;
+  handler_memory_of<256> retry_memory_;  ///< of its one wait
   bool retry_armed_ = false;
 };
 

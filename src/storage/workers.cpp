@@ -3,8 +3,8 @@
 #include <csignal>
 
 #include <condition_variable>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -68,8 +68,8 @@ bool workers::submit(job& what) noexcept {
     if (state_->waiting > state_->idle && state_->threads.size() < state_->threads_max) {
       try {
         start_thread(state_);
-      } catch (const std::system_error&) {
-        // The threads that there are do it, later.
+      } catch (const std::exception&) {
+        // No thread, or no memory for one. The threads that there are do it, later.
       }
     }
   }

@@ -1,11 +1,9 @@
 #ifndef NORI_STORAGE_WORKERS_HPP
 #define NORI_STORAGE_WORKERS_HPP
 
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/execution_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <cstddef>
@@ -14,6 +12,8 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+
+#include "storage/parked_handler.hpp"
 
 namespace nori::storage {
 
@@ -111,30 +111,23 @@ struct outcome<void> {
   }
 };
 
-// `function` and `into` lie in the waiting coroutine's frame, which the handler keeps alive.
-template <typename Handler, typename Function, typename Result>
+// Lies, as `function` and `into` do, in the waiting coroutine's frame.
+template <typename Function, typename Result>
 class waiting_job final : public job {
  public:
-  waiting_job(Handler&& handler, workers& pool, Function& function, outcome<Result>& into)
-      : executor_(asio::get_associated_executor(handler)),
-        handler_(std::move(handler)),
-        pool_(pool),
-        function_(function),
-        into_(into) {}
+  waiting_job(workers& pool, Function& function, outcome<Result>& into) noexcept
+      : pool_(pool), function_(function), into_(into) {}
 
   void run() noexcept override {
     into_.set(function_);
-    pool_.hand_back(*this, [](job& self) noexcept {
-      const std::unique_ptr<waiting_job> done(static_cast<waiting_job*>(&self));
-      asio::post(done->executor_.get_executor(), std::move(done->handler_));
-    });
+    pool_.hand_back(*this,
+                    [](job& self) noexcept { static_cast<waiting_job&>(self).parked.post(); });
   }
-  void drop() noexcept override { delete this; }
+  void drop() noexcept override { parked.destroy(); }
+
+  parked_handler parked;
 
  private:
-  // Also tells the caller's context that there is work to wait for.
-  asio::executor_work_guard<asio::associated_executor_t<Handler>> executor_;
-  Handler handler_;
   workers& pool_;
   Function& function_;
   outcome<Result>& into_;
@@ -149,12 +142,11 @@ template <typename Function>
     std::shared_ptr<workers> pool, Function function) {
   using result = std::invoke_result_t<Function&>;
   detail::outcome<result> into;
+  detail::waiting_job<Function, result> waiting(*pool, function, into);
   co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
       [&](auto&& handler) {
-        using handler_type = std::decay_t<decltype(handler)>;
-        auto* const waiting = new detail::waiting_job<handler_type, Function, result>(
-            std::move(handler), *pool, function, into);
-        if (!pool->submit(*waiting)) waiting->drop();
+        waiting.parked.store(std::move(handler), true);
+        if (!pool->submit(waiting)) waiting.drop();
       },
       asio::use_awaitable);
   co_return into.get();

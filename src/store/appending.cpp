@@ -157,10 +157,7 @@ append_operation::need append_operation::try_lay(bool waited) {
     refusal_ = errc::closed;
     return need::refused;
   }
-  if (core_.broken_) {
-    refusal_ = errc::log_failed;
-    return need::refused;
-  }
+  if (core_.broken_) return need::repair;
   if (core_.index_lags_locked()) return need::indexes;
   const need lacks = judge_locked();
   return lacks == need::nothing ? lay_locked(waited) : lacks;
@@ -242,7 +239,7 @@ bool append_operation::check_newest_locked() {
 append_operation::need append_operation::lay_locked(bool waited) {
   const auto clock = [&]() -> event_time {
     if (core_.config_.clock) return core_.config_.clock();
-    return std::chrono::system_clock::now();
+    return storage::wall_clock(core_.clock_);
   };
   // Sequence orders; time only never runs backwards.
   const event_time now = std::max(clock(), core_.last_time_);
@@ -290,6 +287,7 @@ append_operation::need append_operation::lay_locked(bool waited) {
   }
   frames_bytes_ = bytes;
   core_.positions_.resize(event_count_);
+  if (parts_.size() > 1) result_.last_revisions.reserve(parts_.size());
   const auto laid = core_.log_->lay_now(core_.prepared_, bytes, core_.positions_, waited);
   if (!laid) {
     refusal_ = laid.error();
@@ -344,7 +342,8 @@ void append_operation::commit_locked(std::span<const position> positions, event_
       }
     }
   } catch (const std::bad_alloc&) {
-    // The index lacks what the log has: nothing that follows could be decided rightly.
+    // The index lacks what the log has: nothing that follows could be decided rightly before it is
+    // repaired.
     core_.broken_ = true;
   }
   core_.last_time_ = now;
@@ -464,7 +463,13 @@ asio::awaitable<append_result> core::append(shared self, append_input what) {
     waited = false;
     switch (lacks) {
       case need::nothing: {
-        if (durable) co_await log::wait_laid(self->log_, operation.laid());
+        bool in_doubt = false;
+        try {
+          if (durable) co_await log::wait_laid(self->log_, operation.laid());
+        } catch (const std::bad_alloc&) {
+          in_doubt = true;
+        }
+        if (in_doubt) self->log_->throw_error_of(errc::append_in_doubt);
         if (meter* const to = self->measures()) self->measure_append(*to, parts, begun);
         co_return append_result(operation.result());
       }
@@ -494,6 +499,9 @@ asio::awaitable<append_result> core::append(shared self, append_input what) {
         break;
       case need::indexes:
         co_await wait_for_indexes(self);
+        break;
+      case need::repair:
+        co_await repair(self);
         break;
       case need::refused:
         self->log_->throw_error_of(operation.refusal());

@@ -29,6 +29,7 @@ class append_operation {
     comparison,  ///< with the ids of events that are where these would go
     room,        ///< in the log's buffer
     indexes,     ///< of complete segments: too many of them are in memory
+    repair,      ///< of the newest index, which had no memory for what was laid
     refused,     ///< by the log: refusal()
     conflict,    ///< final: found()
   };

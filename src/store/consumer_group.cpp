@@ -17,6 +17,7 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <new>
 #include <tuple>
 
 #include <nori/error.hpp>
@@ -53,9 +54,13 @@ void check(const group_options& options) {
   if (options.save_every_ms.count() < 0) refuse("save_every_ms must not be negative");
 }
 
-std::exception_ptr stopped(const std::string& name) {
-  return std::make_exception_ptr(boost::system::system_error(
-      make_error_code(errc::closed), "the consumer group " + name + " was stopped"));
+std::exception_ptr stopped(const std::string& name) noexcept {
+  try {
+    return std::make_exception_ptr(boost::system::system_error(
+        make_error_code(errc::closed), "the consumer group " + name + " was stopped"));
+  } catch (const std::bad_alloc&) {
+    return std::current_exception();
+  }
 }
 
 }  // namespace
@@ -299,7 +304,7 @@ asio::awaitable<void> group_state::run(std::shared_ptr<group_state> self) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   try {
     co_await self->save();
-  } catch (const boost::system::system_error&) {
+  } catch (const std::exception&) {
     // The older one is there: some events come again. Why it ended is more worth telling.
   }
   bool cancelled = false;

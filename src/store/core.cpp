@@ -1,11 +1,9 @@
 #include "store/core.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <new>
 
 #include <nori/store/metrics.hpp>
 
@@ -52,6 +50,7 @@ core::core(store_config options, wal handle, asio::any_io_executor home)
     : config_(std::move(options)),
       wal_(std::move(handle)),
       log_(log::of(wal_)),
+      clock_(log_->files().simulated_clock()),
       home_(std::move(home)),
       cache_(std::make_shared<page_cache>(config_.index_cache_bytes)),
       workers_(storage::workers_of(asio::query(home_, asio::execution::context), 1)),
@@ -142,6 +141,7 @@ asio::awaitable<core::part_now> core::indexed(shared self, part_ptr which) {
       throw_error(errc::position_not_found,
                   "the events from " + std::to_string(which->first_global) + " on were deleted");
     }
+    if (std::exchange(which->starved, false) && asked) throw std::bad_alloc();
     if (!which->lost_because.empty()) {
       if (asked) throw_error(errc::corruption, which->lost_because);
       which->lost_because.clear();

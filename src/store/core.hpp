@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -163,6 +164,8 @@ class core : public std::enable_shared_from_this<core> {
   void begin_part_locked(std::uint64_t segment_id);
   void request_indexing();
   static asio::awaitable<void> keep_indexes(shared self);
+  [[nodiscard]] static bool describe(const std::exception_ptr& what, std::string& into) noexcept;
+  static asio::awaitable<void> repair(shared self);
   /// The next part that wants work; null: none.
   [[nodiscard]] part_ptr part_to_index() const;
   static asio::awaitable<void> write_index(shared self, part_ptr of);
@@ -204,6 +207,7 @@ class core : public std::enable_shared_from_this<core> {
   const store_config config_;
   wal wal_;
   const std::shared_ptr<log> log_;
+  storage::clock* const clock_;  ///< null: the system's
   const asio::any_io_executor home_;
   const std::shared_ptr<page_cache> cache_;
   const std::shared_ptr<storage::workers> workers_;
@@ -221,7 +225,8 @@ class core : public std::enable_shared_from_this<core> {
   std::uint64_t window_from_ = 0;  ///< events before this one are still to be read into it
   std::uint64_t window_to_ = 0;
   bool stopping_ = false;
-  bool broken_ = false;     ///< memory ran out between the log and its index
+  bool broken_ = false;  ///< memory ran out between the log and its index: to be repaired
+  bool repairing_ = false;
   index_file_ptr retired_;  ///< heads of streams, some of whose events were deleted
   // Scratch of whoever lays events.
   std::vector<std::byte> encoded_;

@@ -20,7 +20,7 @@ namespace nori::store {
 
 namespace {
 
-constexpr std::array<char, 8> magic{'n', 'o', 'r', 'i', 'd', 'e', 'r', '\x01'};
+constexpr std::array<char, 8> derived_magic{'n', 'o', 'r', 'i', 'd', 'e', 'r', '\x01'};
 constexpr std::size_t crc_offset = 60;
 
 // Aligned for direct I/O.
@@ -60,10 +60,6 @@ std::uint32_t crc_of(std::span<const std::byte> file) noexcept {
                         file.size() - derived_header_bytes);
 }
 
-bool is_missing(const boost::system::system_error& error) {
-  return error.code() == boost::system::errc::no_such_file_or_directory;
-}
-
 // Empty: whatever an interrupted save left is gone.
 asio::awaitable<storage::file_ptr> open_empty(storage::storage& files, std::string name) {
   try {
@@ -71,7 +67,7 @@ asio::awaitable<storage::file_ptr> open_empty(storage::storage& files, std::stri
     co_await files.truncate(left, 0);
     co_return left;
   } catch (const boost::system::system_error& error) {
-    if (!is_missing(error)) throw;
+    if (!storage::is_missing(error)) throw;
   }
   co_return co_await files.open(name, storage::open_mode::create);
 }
@@ -85,7 +81,7 @@ std::size_t derived_file_bytes(std::size_t name_bytes, std::size_t content_bytes
 
 void store_derived(std::byte* at, const format::log_id& log, std::string_view name,
                    const derived_header& header, std::string_view content) noexcept {
-  std::memcpy(at, magic.data(), magic.size());
+  std::memcpy(at, derived_magic.data(), derived_magic.size());
   put(at + 8, derived_format_version);
   put(at + 12, static_cast<std::uint32_t>(name.size()));
   std::memcpy(at + 16, log.data(), log.size());
@@ -105,7 +101,7 @@ derived_check check_derived(std::span<const std::byte> bytes, const format::log_
   derived_check result;
   result.verdict = derived_verdict::damaged;
   if (bytes.size() < format::block_bytes || bytes.size() % format::block_bytes != 0 ||
-      std::memcmp(bytes.data(), magic.data(), magic.size()) != 0 ||
+      std::memcmp(bytes.data(), derived_magic.data(), derived_magic.size()) != 0 ||
       get<std::uint32_t>(bytes.data() + crc_offset) != crc_of(bytes)) {
     return result;
   }
@@ -206,7 +202,7 @@ asio::awaitable<void> derived_files::save(std::string name, derived what) {
     derived_header header;
     header.through = what.through;
     header.saved_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                          std::chrono::system_clock::now().time_since_epoch())
+                          storage::wall_clock(in->files.simulated_clock()).time_since_epoch())
                           .count();
     header.version = what.version;
     const blocks image(derived_file_bytes(name.size(), what.bytes.size()));
@@ -225,7 +221,7 @@ asio::awaitable<loaded_derived> derived_files::load(std::string name) const {
   try {
     file = co_await in->files.open(name, storage::open_mode::read);
   } catch (const boost::system::system_error& error) {
-    if (!is_missing(error)) throw;
+    if (!storage::is_missing(error)) throw;
   }
   if (!file) co_return loaded_derived(derived_verdict::absent);
   const std::uint64_t bytes = co_await in->files.size(file);
@@ -252,7 +248,7 @@ asio::awaitable<void> derived_files::remove(std::string name) {
   try {
     co_await in->files.remove(name);
   } catch (const boost::system::system_error& error) {
-    if (!is_missing(error)) throw;
+    if (!storage::is_missing(error)) throw;
     co_return;
   }
   co_await in->files.sync_directory();

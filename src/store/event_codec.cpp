@@ -3,9 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "format/varint.hpp"
+
 namespace nori::store {
 
 namespace {
+
+using format::put_varint;
+using format::varint_bytes_max;
 
 constexpr std::byte format_byte{1};
 
@@ -18,19 +23,9 @@ enum flag : std::uint8_t {
   known_flags = 31,
 };
 
-constexpr std::size_t varint_bytes_max = 10;
 // format, flags, two positions, time, three ids, lengths of type and metadata, version, tag count.
 constexpr std::size_t fixed_bytes_max =
     2 + 2 * varint_bytes_max + 8 + 3 * 16 + 4 * varint_bytes_max;
-
-std::byte* put_varint(std::byte* to, std::uint64_t value) noexcept {
-  while (value >= 0x80) {
-    *to++ = static_cast<std::byte>(value | 0x80);
-    value >>= 7;
-  }
-  *to++ = static_cast<std::byte>(value);
-  return to;
-}
 
 std::byte* put_bytes(std::byte* to, const void* from, std::size_t bytes) noexcept {
   if (bytes != 0) std::memcpy(to, from, bytes);
@@ -134,8 +129,15 @@ bool decode_event(std::string_view value, std::vector<std::string_view>& tags, d
   if (!from.bytes(event.id.data, 16)) return false;
   event.correlation_id = {};
   event.causation_id = {};
-  if ((flags & has_correlation) != 0 && !from.bytes(event.correlation_id.data, 16)) return false;
-  if ((flags & has_causation) != 0 && !from.bytes(event.causation_id.data, 16)) return false;
+  // A nil one is not spelled out.
+  if ((flags & has_correlation) != 0 &&
+      (!from.bytes(event.correlation_id.data, 16) || event.correlation_id.is_nil())) {
+    return false;
+  }
+  if ((flags & has_causation) != 0 &&
+      (!from.bytes(event.causation_id.data, 16) || event.causation_id.is_nil())) {
+    return false;
+  }
   if (!from.string(event.type)) return false;
   event.version = 1;
   if ((flags & has_version) != 0) {

@@ -84,7 +84,7 @@ constexpr std::uint64_t mix(std::uint64_t x) noexcept {
   return x ^ x >> 31;
 }
 
-constexpr std::string_view magic("noriidx\x01", 8);
+constexpr std::string_view index_magic("noriidx\x01", 8);
 constexpr std::uint8_t flag_revisions = 1;
 constexpr std::uint8_t flag_pages = 2;
 
@@ -151,7 +151,7 @@ void each_field(Footer& footer, Field field) {
 
 void store_footer(std::byte* bytes, const index_footer& footer) noexcept {
   std::memset(bytes, 0, page_bytes);
-  std::memcpy(bytes, magic.data(), magic.size());
+  std::memcpy(bytes, index_magic.data(), index_magic.size());
   store(bytes + 8, index_version);
   each_field(footer, [&](std::size_t at, const auto& value) { store(bytes + at, value); });
   seal_page(bytes, footer_seed(footer.facts.log, footer.facts.segment_id), footer.page_count - 1);
@@ -160,7 +160,8 @@ void store_footer(std::byte* bytes, const index_footer& footer) noexcept {
 index_footer parse_footer(const std::byte* bytes, std::uint64_t page_count,
                           const format::log_id& log, std::uint64_t segment_id) {
   if (page_count == 0 || page_count > UINT32_MAX) refuse("the file has an impossible size");
-  if (std::memcmp(bytes, magic.data(), magic.size()) != 0) refuse("the footer is missing");
+  if (std::memcmp(bytes, index_magic.data(), index_magic.size()) != 0)
+    refuse("the footer is missing");
   if (!check_page(bytes, footer_seed(log, segment_id), static_cast<std::uint32_t>(page_count - 1)))
     refuse("the footer is damaged, or that of another segment");
   if (load<std::uint32_t>(bytes + 8) != index_version) refuse("the format has another version");
@@ -191,12 +192,6 @@ index_footer parse_footer(const std::byte* bytes, std::uint64_t page_count,
 }
 
 // Making pages
-
-std::byte* put_varint(std::byte* at, std::uint64_t value) noexcept {
-  for (; value >= 128; value >>= 7) *at++ = static_cast<std::byte>(value | 128);
-  *at++ = static_cast<std::byte>(value);
-  return at;
-}
 
 void page_builder::clear() noexcept {
   bytes_.fill(std::byte{0});

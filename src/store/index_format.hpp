@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "format/frame.hpp"
+#include "format/varint.hpp"
 #include "store/page_cache.hpp"
 
 // The bytes of an index file, which INDEX.md specifies. No I/O.
@@ -204,8 +205,7 @@ void decode_offsets(std::span<const std::byte> bytes, std::size_t count, std::ui
 void filter_add(std::byte* block, std::uint32_t sum) noexcept;
 [[nodiscard]] bool filter_may_have(const std::byte* block, std::uint32_t sum) noexcept;
 
-/// As a varint of FORMAT.md; returns behind it. 10 bytes at most.
-[[nodiscard]] std::byte* put_varint(std::byte* at, std::uint64_t value) noexcept;
+using format::put_varint;
 
 }  // namespace nori::store
 

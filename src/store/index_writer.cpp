@@ -6,6 +6,8 @@
 #include <functional>
 #include <utility>
 
+#include "format/planted_bug.hpp"
+
 namespace nori::store {
 
 namespace {
@@ -55,6 +57,9 @@ void index_writer::add(key_kind kind, std::string_view name, std::uint64_t first
                        std::uint64_t last_revision, std::span<const std::uint32_t> offsets) {
   assert(!name.empty() && name.size() <= name_bytes_max);
   assert(kind != key_kind::stream || first_revision <= last_revision);
+  if (planted(format::planted_bug::drop_last_index_entry) && offsets.size() > 1) {
+    offsets = offsets.first(offsets.size() - 1);
+  }
   key_.assign(1, static_cast<char>(kind));
   key_.append(name);
   assert(footer_.key_count == 0 || last_key_ < key_);

@@ -1,14 +1,10 @@
 // Indexes that come to be, are made again, and go. In the background, one at a time.
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <algorithm>
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -16,6 +12,7 @@
 #include <nori/store/metrics.hpp>
 
 #include "format/segment_header.hpp"
+#include "storage/parked_handler.hpp"
 #include "store/core.hpp"
 #include "store/event_codec.hpp"
 #include "store/index_writer.hpp"
@@ -37,7 +34,7 @@ constexpr std::size_t slice_bytes = std::size_t{1} << 20;
 // A segment that was reopened more often than this gets one index for all of it.
 constexpr std::size_t parts_of_newest_max = 4;
 
-constexpr std::size_t names_at_once = 256;
+constexpr std::size_t names_read_at_once = 256;
 
 constexpr std::string_view tmp_suffix = ".tmp";
 
@@ -115,29 +112,46 @@ struct index_making {
   }
 };
 
+// Does something however a coroutine ends.
+class ending {
+ public:
+  explicit ending(std::function<void()> end) : end_(std::move(end)) {}
+  ending(const ending&) = delete;
+  ending& operator=(const ending&) = delete;
+  ~ending() { end_(); }
+
+ private:
+  std::function<void()> end_;
+};
+
 }  // namespace
 
 // The first event of a segment was laid: what came before is complete.
 void core::begin_part_locked(std::uint64_t segment_id) {
-  std::vector<part_ptr> parts = *parts_;
-  part& last = *parts.back();
-  if (last.grows && last.memory->count() == 0) {
-    parts.pop_back();
-  } else {
-    last.end_global = last.memory->end_global();
-    last.grows = false;
-    last.end_offset = log_->end_of(last.segment_id);
-  }
-  // What could not be written may be by now: the oldest is tried again.
-  for (const part_ptr& each : parts) {
-    if (std::exchange(each->unwritable, false)) break;
-  }
+  // First what may fail: nothing has changed then.
+  const part_ptr last = parts_->back();
+  const bool replaces = last->grows && last->memory->count() == 0;
+  auto parts = std::make_shared<std::vector<part_ptr>>();
+  parts->reserve(parts_->size() + 1);
+  parts->assign(parts_->begin(), parts_->end() - (replaces ? 1 : 0));
   const auto added = std::make_shared<part>(segment_id, first_offset(), next_global_);
   added->memory = std::make_shared<memory_index>(next_global_);
   added->grows = true;
-  parts.push_back(added);
-  parts_ = std::make_shared<const std::vector<part_ptr>>(std::move(parts));
-  request_indexing();
+  parts->push_back(added);
+  if (!replaces) {
+    last->end_global = last->memory->end_global();
+    last->grows = false;
+    last->end_offset = log_->end_of(last->segment_id);
+  }
+  // What could not be written may be by now: the oldest is tried again.
+  for (const part_ptr& each : *parts) {
+    if (std::exchange(each->unwritable, false)) break;
+  }
+  parts_ = std::move(parts);
+  try {
+    request_indexing();
+  } catch (const std::bad_alloc&) {  // NOLINT: the next part, or whoever waits, asks again
+  }
 }
 
 void core::lose_index(const part_ptr& which, const index_file* damaged) {
@@ -146,7 +160,10 @@ void core::lose_index(const part_ptr& which, const index_file* damaged) {
   which->index = nullptr;
   ++files_version_;
   if (meter* const to = measures()) to->add(metrics::store_index_rebuilds, 1, "damaged");
-  request_indexing();
+  try {
+    request_indexing();
+  } catch (const std::bad_alloc&) {  // NOLINT: whoever waits for it asks again
+  }
 }
 
 void core::lose_index_named(const part_list& parts, const std::string& file) {
@@ -180,17 +197,15 @@ asio::awaitable<void> core::wait_for_indexes(shared self) {
 // With the mutex held.
 void core::request_indexing() {
   if (indexing_ || stopping_) return;
+  // It takes a turn first, as the mutex is held here.
+  storage::begin_coroutine(home_, keep_indexes(shared_from_this()));
   indexing_ = true;
-  // Posted: co_spawn may begin in place, and the mutex is held here.
-  asio::post(home_, [self = shared_from_this()] {
-    asio::co_spawn(self->home_, keep_indexes(self), asio::detached);
-  });
 }
 
 part_ptr core::part_to_index() const {
   // What somebody may be waiting for comes first.
   for (const part_ptr& each : *parts_) {
-    if (!each->indexed() && each->lost_because.empty()) return each;
+    if (!each->indexed() && each->lost_because.empty() && !each->starved) return each;
   }
   if (!writable()) return nullptr;
   for (const part_ptr& each : *parts_) {
@@ -199,7 +214,25 @@ part_ptr core::part_to_index() const {
   return nullptr;
 }
 
+// Puts what was thrown into words; false where there is no memory for them.
+bool core::describe(const std::exception_ptr& what, std::string& into) noexcept {
+  try {
+    std::rethrow_exception(what);
+  } catch (const std::bad_alloc&) {
+    return false;
+  } catch (const std::exception& error) {
+    try {
+      into = error.what();
+      return true;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+}
+
 asio::awaitable<void> core::keep_indexes(shared self) {
+  storage::parked_handler parked;
+  co_await storage::take_turn(parked);
   for (;;) {
     part_ptr next;
     bool indexed_already = false;
@@ -213,20 +246,27 @@ asio::awaitable<void> core::keep_indexes(shared self) {
       }
     }
     std::string why;
+    std::exception_ptr failed;
+    bool starved = false;
     try {
       if (!indexed_already) co_await remake_index(self, next);
       if (self->writable()) co_await write_index(self, next);
-    } catch (const boost::system::system_error& error) {
-      why = error.what();
-    } catch (const std::exception& error) {
-      why = error.what();
+    } catch (const std::bad_alloc&) {
+      starved = true;
+    } catch (const std::exception&) {
+      failed = std::current_exception();
     }
+    if (failed) starved = !describe(failed, why);
     waiting_room::called called;
     const std::lock_guard lock(self->mutex_);
+    if (starved) {
+      if (next->memory) next->unwritable = true;
+      next->starved = true;
+    }
     // A disk without room, a log that failed: what is in memory goes on serving.
     if (!why.empty() && next->memory) next->unwritable = true;
     // The segment itself can't be read: who waits for its index is told.
-    if (!why.empty() && !next->indexed()) next->lost_because = why;
+    if (!why.empty() && !next->indexed()) next->lost_because = std::move(why);
     called = self->index_changed_.call_all();
   }
   waiting_room::called called;
@@ -257,6 +297,71 @@ asio::awaitable<void> core::scan(shared self, std::shared_ptr<memory_index> into
       decoded.event.tags = tags;
       into->add(static_cast<std::uint32_t>(each.at.offset), decoded.event);
     }
+  }
+}
+
+// What was laid when the index had no memory for it: takes the newest segments into new ones. Until
+// then nothing is appended, so that the log ends where it does.
+asio::awaitable<void> core::repair(shared self) {
+  {
+    std::unique_lock lock(self->mutex_);
+    while (self->repairing_ && !self->stopping_) {
+      co_await self->index_changed_.wait(std::move(lock));
+      lock = std::unique_lock(self->mutex_);
+    }
+    if (!self->broken_ || self->stopping_) co_return;
+    self->repairing_ = true;
+  }
+  const ending ends([of = self.get()] {
+    waiting_room::called called;
+    const std::lock_guard lock(of->mutex_);
+    of->repairing_ = false;
+    called = of->index_changed_.call_all();
+  });
+  // What is not durable yet can't be read under always.
+  co_await log::wait_all(self->log_, log::mark::durable);
+  for (;;) {
+    part_ptr newest;
+    std::uint64_t known = 0;
+    {
+      const std::lock_guard lock(self->mutex_);
+      newest = self->parts_->back();
+      known = self->next_global_;
+    }
+    const auto made = std::make_shared<memory_index>(newest->first_global);
+    std::vector<std::pair<uuid, std::uint64_t>> ids;
+    std::uint64_t next_segment = 0;
+    reader records = self->log_->read_from({newest->segment_id, newest->from}, {});
+    std::vector<std::string_view> tags;
+    decoded_event decoded;
+    while (next_segment == 0) {
+      const std::span<const entry> some = co_await records.next_batch();
+      if (some.empty()) break;
+      for (const entry& each : some) {
+        if (each.at.segment_id != newest->segment_id) {
+          next_segment = each.at.segment_id;
+          break;
+        }
+        tags.clear();
+        read_event(each, tags, decoded);
+        decoded.event.tags = tags;
+        made->add(static_cast<std::uint32_t>(each.at.offset), decoded.event);
+        if (decoded.event.global_position >= known) {
+          ids.emplace_back(decoded.event.id, decoded.event.global_position);
+        }
+      }
+    }
+    const std::lock_guard lock(self->mutex_);
+    for (const auto& [id, global] : ids) {
+      self->window_.add(id, global);
+      self->next_global_ = global + 1;
+    }
+    newest->memory = made;
+    if (next_segment == 0) {
+      self->broken_ = false;
+      co_return;
+    }
+    self->begin_part_locked(next_segment);
   }
 }
 
@@ -306,7 +411,12 @@ asio::awaitable<void> core::store_index(shared self, part_ptr of,
   while (!making->finished) {
     if (self->stopping() && !self->closing()) throw_error(errc::closed, "the store was closed");
     auto make_slice = [making] { return making->slice(); };
-    std::vector<std::byte> pages = co_await storage::on_worker(self->workers_, make_slice);
+    std::vector<std::byte> pages;
+    if (self->clock_ != nullptr) {
+      pages = make_slice();  // threads would make a simulation come out differently each time
+    } else {
+      pages = co_await storage::on_worker(self->workers_, make_slice);
+    }
     co_await file.write(std::move(pages));
   }
   co_await file.finish(false);
@@ -329,6 +439,8 @@ asio::awaitable<void> core::keep_newest(shared self) {
     const std::lock_guard lock(self->mutex_);
     newest = self->parts_->back();
     if (!newest->grows || newest->memory->count() == 0) co_return;
+    // What it lacks would not be looked for again.
+    if (self->broken_) co_return;
     newest->end_global = newest->memory->end_global();
     newest->end_offset = self->log_->end_of(newest->segment_id);
     newest->grows = false;
@@ -379,12 +491,13 @@ asio::awaitable<index_file_ptr> core::written_index(shared self, part_ptr of) {
     std::unique_lock lock(self->mutex_);
     if (of->index && !of->memory) co_return of->index;
     if (self->stopping_) throw_error(errc::closed, "the store was closed");
+    if (asked && std::exchange(of->starved, false)) throw std::bad_alloc();
     if (asked && (of->unwritable || !of->lost_because.empty())) {
       throw_error(errc::no_space, index_file_name(of->segment_id, of->from) +
                                       " can't be written: nothing was deleted");
     }
     if (!asked) {
-      of->unwritable = false;
+      of->unwritable = of->starved = false;
       of->lost_because.clear();
     }
     self->request_indexing();
@@ -443,8 +556,9 @@ asio::awaitable<void> core::merge_heads(shared self, std::vector<index_file_ptr>
       if (each.next == each.some.size()) {
         each.some.clear();
         each.next = 0;
-        co_await each.names.read(each.some, names_at_once);
-        co_await asio::post(asio::use_awaitable);
+        co_await each.names.read(each.some, names_read_at_once);
+        storage::parked_handler parked;
+        co_await storage::take_turn(parked);
       }
       if (each.some.empty()) continue;
       const key_iterator::item& item = each.some[each.next];
@@ -474,22 +588,6 @@ asio::awaitable<void> core::merge_heads(shared self, std::vector<index_file_ptr>
   self->retired_ = std::move(opened);
   ++self->files_version_;
 }
-
-namespace {
-
-// Does something however a coroutine ends.
-class ending {
- public:
-  explicit ending(std::function<void()> end) : end_(std::move(end)) {}
-  ending(const ending&) = delete;
-  ending& operator=(const ending&) = delete;
-  ~ending() { end_(); }
-
- private:
-  std::function<void()> end_;
-};
-
-}  // namespace
 
 asio::awaitable<deleted_segments> core::delete_before(shared self, std::uint64_t global) {
   std::vector<part_ptr> going;

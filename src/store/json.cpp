@@ -57,7 +57,12 @@ struct value_builder {
     values.push_chars(s);
     return true;
   }
-  bool on_key(text s, std::size_t, error) {
+  bool on_key(text s, std::size_t, error code) {
+    if (members_left == 0) {
+      code = json::error::object_too_large;
+      return false;
+    }
+    --members_left;
     values.push_key(s);
     return true;
   }
@@ -107,6 +112,7 @@ struct value_builder {
 
   json::value_stack values;
   std::string number;
+  std::size_t members_left = 0;
 };
 
 bool is_utf8(std::string_view text) noexcept {
@@ -137,23 +143,43 @@ void check_text(std::string_view text) {
   if (!is_utf8(text)) refuse("a string is not UTF-8, which JSON has to be");
 }
 
-void check_writable(const json::value& what, std::size_t depth_left, std::size_t depth_max) {
+std::size_t depth_max_of(const json_limits& limits) noexcept {
+  // Values are destroyed and compared by recursion.
+  return std::clamp<std::size_t>(limits.depth_max, 1, 512);
+}
+
+/// What is left of the limits.
+struct allowance {
+  std::size_t depth = 0;
+  std::size_t members = 0;
+};
+
+void check_writable(const json::value& what, allowance& left, const json_limits& limits) {
   const auto deeper = [&] {
-    if (depth_left == 0) refuse("JSON nested deeper than " + std::to_string(depth_max));
-    return depth_left - 1;
+    if (left.depth == 0) {
+      refuse("JSON nested deeper than " + std::to_string(depth_max_of(limits)));
+    }
+    --left.depth;
   };
   switch (what.kind()) {
     case json::kind::object: {
-      const std::size_t left = deeper();
-      for (const auto& member : what.get_object()) {
-        check_text({member.key().data(), member.key().size()});
-        check_writable(member.value(), left, depth_max);
+      deeper();
+      const json::object& object = what.get_object();
+      if (object.size() > left.members) {
+        refuse("JSON with more than " + std::to_string(limits.members_max) + " members");
       }
+      left.members -= object.size();
+      for (const auto& member : object) {
+        check_text({member.key().data(), member.key().size()});
+        check_writable(member.value(), left, limits);
+      }
+      ++left.depth;
       return;
     }
     case json::kind::array: {
-      const std::size_t left = deeper();
-      for (const json::value& each : what.get_array()) check_writable(each, left, depth_max);
+      deeper();
+      for (const json::value& each : what.get_array()) check_writable(each, left, limits);
+      ++left.depth;
       return;
     }
     case json::kind::string:
@@ -167,11 +193,6 @@ void check_writable(const json::value& what, std::size_t depth_left, std::size_t
   }
 }
 
-std::size_t depth_max_of(const json_limits& limits) noexcept {
-  // Values are destroyed and compared by recursion.
-  return std::clamp<std::size_t>(limits.depth_max, 1, 512);
-}
-
 }  // namespace
 
 boost::system::result<json::value, decode_error> parse_json(std::string_view text,
@@ -183,6 +204,7 @@ boost::system::result<json::value, decode_error> parse_json(std::string_view tex
   json::parse_options options;
   options.max_depth = depth_max_of(limits);
   json::basic_parser<value_builder> parser(options);
+  parser.handler().members_left = limits.members_max;
   json::error_code code;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), code);
   if (!code && used < text.size()) code = json::error::extra_data;
@@ -194,8 +216,8 @@ boost::system::result<json::value, decode_error> parse_json(std::string_view tex
 }
 
 std::string write_json(const json::value& what, const json_limits& limits) {
-  const std::size_t depth_max = depth_max_of(limits);
-  check_writable(what, depth_max, depth_max);
+  allowance left{depth_max_of(limits), limits.members_max};
+  check_writable(what, left, limits);
   std::string text = json::serialize(what);
   if (text.size() > limits.bytes_max) {
     refuse("JSON of " + std::to_string(text.size()) + " bytes, more than " +

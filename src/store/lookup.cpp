@@ -24,8 +24,8 @@ constexpr std::size_t names_at_once = 1024;
 constexpr std::size_t streams_limit_max = 100'000;
 
 // How many parts a stream is looked for in at once.
-constexpr std::size_t window_parts_first = 4;
-constexpr std::size_t window_parts_max = 64;
+constexpr std::size_t head_parts_first = 4;
+constexpr std::size_t head_parts_max = 64;
 
 asio::awaitable<event_time> recorded_at(core::shared in, part_ptr which, std::uint64_t global) {
   const std::uint32_t offset = co_await core::offset_of(in, which, global);
@@ -88,12 +88,12 @@ asio::awaitable<void> core::look_in_parts(shared self, std::span<const part_ptr>
                                           std::span<std::optional<std::uint64_t>> revisions) {
   std::vector<part_now> now;
   std::vector<key_lookup> lookups;
-  std::size_t window = window_parts_first;
+  std::size_t window = head_parts_first;
   for (std::size_t left = parts.size(); left != 0;) {
     const std::size_t some = std::min(window, left);
     const std::span<const part_ptr> slice = parts.subspan(left - some, some);
     left -= some;
-    window = std::min(2 * window, window_parts_max);
+    window = std::min(2 * window, head_parts_max);
     self->parts_as_they_are(slice, now);
     for (std::size_t i = 0; i < some; ++i) {
       if (!now[i].memory && !now[i].index) now[i] = co_await indexed(self, slice[i]);

@@ -13,11 +13,14 @@ namespace {
 
 constexpr std::size_t slab_bytes = std::size_t{256} << 10;
 constexpr std::size_t table_slots_min = 64;
+// The table is never fuller than three quarters.
+constexpr std::size_t table_fill_dividend = 3;
+constexpr std::size_t table_fill_divisor = 4;
 
-std::uint64_t hash_of(key_kind kind, std::string_view name) noexcept {
+std::uint32_t hash_of(key_kind kind, std::string_view name) noexcept {
   const std::uint64_t hash =
       std::hash<std::string_view>{}(name) ^ (static_cast<std::uint64_t>(kind) << 56);
-  return hash * 0x9e3779b97f4a7c15u;
+  return static_cast<std::uint32_t>(hash * 0x9e3779b97f4a7c15u >> 32);
 }
 
 }  // namespace
@@ -58,49 +61,63 @@ void memory_index::list::push(arena& memory, std::uint32_t value) {
 memory_index::memory_index(std::uint64_t first_global)
     : first_global_(first_global), table_(table_slots_min) {}
 
+memory_index::entry& memory_index::entry_list::add(const entry& what) {
+  if (size_ == chunks_.size() * chunk_entries) {
+    chunks_.push_back(std::make_unique<entry[]>(chunk_entries));
+  }
+  entry& added = (*this)[size_];
+  added = what;
+  ++size_;
+  return added;
+}
+
 memory_index::key memory_index::key_of(const entry& of) noexcept {
   return {of.kind, of.text(), of.first_revision, of.last_revision, of.offsets.span()};
 }
 
-const memory_index::entry* memory_index::find_entry(key_kind kind, std::string_view name,
-                                                    std::uint64_t hash) const noexcept {
+memory_index::entry* memory_index::find_entry(key_kind kind, std::string_view name,
+                                              std::uint32_t hash) const noexcept {
   const std::size_t mask = table_.size() - 1;
-  for (std::size_t slot = hash >> 20 & mask; table_[slot] != 0; slot = (slot + 1) & mask) {
-    const entry& found = entries_[table_[slot] - 1];
-    if (found.hash == hash && found.kind == kind && found.text() == name) return &found;
+  for (std::size_t at = hash & mask; table_[at].number != 0; at = (at + 1) & mask) {
+    if (table_[at].hash != hash) continue;
+    entry& found = entries_[table_[at].number - 1];
+    if (found.kind == kind && found.text() == name) return &found;
   }
   return nullptr;
 }
 
-void memory_index::grow_table() {
-  table_.assign(table_.size() * 2, 0);
+void memory_index::put_slot(slot what) noexcept {
   const std::size_t mask = table_.size() - 1;
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    std::size_t slot = entries_[i].hash >> 20 & mask;
-    while (table_[slot] != 0) slot = (slot + 1) & mask;
-    table_[slot] = static_cast<std::uint32_t>(i + 1);
+  std::size_t at = what.hash & mask;
+  while (table_[at].number != 0) at = (at + 1) & mask;
+  table_[at] = what;
+}
+
+void memory_index::grow_table() {
+  std::vector<slot> before(table_.size() * 2);
+  before.swap(table_);
+  for (const slot each : before) {
+    if (each.number != 0) put_slot(each);
   }
 }
 
 memory_index::entry& memory_index::entry_of(key_kind kind, std::string_view name) {
-  const std::uint64_t hash = hash_of(kind, name);
-  if (const entry* const found = find_entry(kind, name, hash)) return const_cast<entry&>(*found);
-  if (2 * (entries_.size() + 1) > table_.size()) grow_table();
-  entry added;
+  const std::uint32_t hash = hash_of(kind, name);
+  if (entry* const found = find_entry(kind, name, hash)) return *found;
+  if (table_fill_divisor * (entries_.size() + 1) > table_fill_dividend * table_.size()) {
+    grow_table();
+  }
+  entry made;
   if (!name.empty()) {
     auto* const text = static_cast<char*>(memory_.take(name.size(), 1));
     std::memcpy(text, name.data(), name.size());
-    added.name = text;
+    made.name = text;
   }
-  added.name_bytes = static_cast<std::uint32_t>(name.size());
-  added.kind = kind;
-  added.hash = hash;
-  entries_.push_back(added);
-  const std::size_t mask = table_.size() - 1;
-  std::size_t slot = hash >> 20 & mask;
-  while (table_[slot] != 0) slot = (slot + 1) & mask;
-  table_[slot] = static_cast<std::uint32_t>(entries_.size());
-  return entries_.back();
+  made.name_bytes = static_cast<std::uint32_t>(name.size());
+  made.kind = kind;
+  entry& added = entries_.add(made);
+  put_slot({hash, static_cast<std::uint32_t>(entries_.size())});
+  return added;
 }
 
 void memory_index::add(std::uint32_t offset, const recorded_event& event) {

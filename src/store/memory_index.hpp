@@ -84,17 +84,37 @@ class memory_index {
     const char* name = nullptr;
     std::uint32_t name_bytes = 0;
     key_kind kind = key_kind::stream;
-    std::uint64_t hash = 0;
     std::uint64_t first_revision = 0;
     std::uint64_t last_revision = 0;
     list offsets;
 
     [[nodiscard]] std::string_view text() const noexcept { return {name, name_bytes}; }
   };
+  /// Grows without moving what it has: there are millions.
+  class entry_list {
+   public:
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] entry& operator[](std::size_t number) const noexcept {
+      return chunks_[number / chunk_entries][number % chunk_entries];
+    }
+    entry& add(const entry& what);
+
+   private:
+    static constexpr std::size_t chunk_entries = 4096;
+
+    std::vector<std::unique_ptr<entry[]>> chunks_;
+    std::size_t size_ = 0;
+  };
+  struct slot {
+    std::uint32_t hash = 0;    ///< so that other keys are passed over without touching them
+    std::uint32_t number = 0;  ///< of an entry, plus 1; 0: free
+  };
+
   [[nodiscard]] static key key_of(const entry& of) noexcept;
-  [[nodiscard]] const entry* find_entry(key_kind kind, std::string_view name,
-                                        std::uint64_t hash) const noexcept;
+  [[nodiscard]] entry* find_entry(key_kind kind, std::string_view name,
+                                  std::uint32_t hash) const noexcept;
   entry& entry_of(key_kind kind, std::string_view name);
+  void put_slot(slot what) noexcept;
   void grow_table();
 
   std::uint64_t first_global_;
@@ -103,8 +123,8 @@ class memory_index {
   std::uint32_t last_event_sum_ = 0;
   arena memory_;
   list offsets_;
-  std::vector<entry> entries_;
-  std::vector<std::uint32_t> table_;  ///< of numbers of entries plus 1; 0: free
+  entry_list entries_;
+  std::vector<slot> table_;
 };
 
 }  // namespace nori::store

@@ -13,7 +13,7 @@ constexpr std::uint8_t turns_of_few = 1;
 constexpr std::uint8_t turns_of_many = 4;
 
 constexpr std::size_t pooled_max = 128;
-constexpr std::size_t table_slots_min = 64;
+constexpr std::size_t page_slots_min = 64;
 
 }  // namespace
 
@@ -43,7 +43,7 @@ std::shared_ptr<page> page_pool::take() {
 }
 
 page_cache::page_cache(std::size_t bytes_max)
-    : pages_max_(std::max<std::size_t>(1, bytes_max / bytes_per_page)), table_(table_slots_min) {}
+    : pages_max_(std::max<std::size_t>(1, bytes_max / bytes_per_page)), table_(page_slots_min) {}
 
 std::uint64_t page_cache::add_file() noexcept {
   const std::lock_guard lock(mutex_);

@@ -34,6 +34,7 @@ struct part {
   index_file_ptr index;
   bool unwritable = false;   ///< its index could not be written: it stays in memory
   std::string lost_because;  ///< why it could not be made again
+  bool starved = false;      ///< because memory ran out
 
   // The segment's file, while it is kept open.
   storage::file_ptr data;

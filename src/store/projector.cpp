@@ -12,12 +12,14 @@
 
 #include <exception>
 #include <mutex>
+#include <new>
 #include <shared_mutex>
 #include <tuple>
 
 #include <nori/store/metrics.hpp>
 #include <nori/store/projection.hpp>
 
+#include "storage/parked_handler.hpp"
 #include "store/checkpoint_files.hpp"
 #include "store/event_source.hpp"
 #include "store/on_strand.hpp"
@@ -57,9 +59,13 @@ bool reaches(std::optional<std::uint64_t> through, std::uint64_t position) noexc
   return through && *through >= position;
 }
 
-std::exception_ptr stopped(const std::string& name) {
-  return std::make_exception_ptr(boost::system::system_error(
-      make_error_code(errc::closed), "the projection " + name + " was stopped"));
+std::exception_ptr projection_stopped(const std::string& name) noexcept {
+  try {
+    return std::make_exception_ptr(boost::system::system_error(
+        make_error_code(errc::closed), "the projection " + name + " was stopped"));
+  } catch (const std::bad_alloc&) {
+    return std::current_exception();
+  }
 }
 
 void check(const projection_options& options) {
@@ -152,7 +158,7 @@ void projector::stop_waiting() noexcept {
   if (!state_) return;
   waiting_room::called woken;
   const std::lock_guard lock(state_->mutex);
-  if (!state_->ended) state_->ended = stopped(state_->options.name);
+  if (!state_->ended) state_->ended = projection_stopped(state_->options.name);
   woken = state_->waiting.call_all();
 }
 
@@ -231,6 +237,9 @@ void projector::state::fold(const event_batch& batch, std::optional<std::uint64_
     try {
       into.view->fold(each);
     } catch (...) {
+      // What is in memory may be half changed. Here, as there may be no memory to say what
+      // happened.
+      loaded = false;
       throw_fold_error(options.name, each);
     }
     into.through = each.global_position;
@@ -283,11 +292,14 @@ asio::awaitable<void> projector::state::follow() {
     bool anew = false;
     {
       const std::lock_guard lock(mutex);
-      anew = std::exchange(rebuild_asked, false);
+      anew = rebuild_asked;
     }
     if (anew) {
       co_await begin_rebuild();
       feed = nullptr;
+      // Not sooner: where that failed, the next run sees to it.
+      const std::lock_guard lock(mutex);
+      rebuild_asked = false;
     }
     if (!feed) {
       subscribe_options how;
@@ -302,7 +314,8 @@ asio::awaitable<void> projector::state::follow() {
     if (!caught_up) {
       batch = co_await feed->next_batch();
       // What is in memory is given without suspending: others, and cancellation, get a turn.
-      co_await asio::post(asio::use_awaitable);
+      storage::parked_handler parked;
+      co_await storage::take_turn(parked);
     } else {
       // Until something comes, it is time to save, or somebody asks.
       clock::time_point until = clock::time_point::max();
@@ -397,10 +410,6 @@ asio::awaitable<void> projector::run() {
         co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
         if (!of->loaded) co_await of->load();
         co_await of->follow();
-      } catch (const fold_error&) {
-        // What is in memory may be half changed.
-        of->loaded = false;
-        why = std::current_exception();
       } catch (const boost::system::system_error& error) {
         save = error.code() == asio::error::operation_aborted || error.code() == errc::closed;
         why = std::current_exception();
@@ -411,7 +420,7 @@ asio::awaitable<void> projector::run() {
         co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
         try {
           co_await of->save();
-        } catch (const boost::system::system_error&) {
+        } catch (const std::exception&) {
           // The older one is there. Why the run ended is more worth telling.
         }
       }
@@ -422,7 +431,7 @@ asio::awaitable<void> projector::run() {
         cancelled = error.code() == asio::error::operation_aborted;
       } catch (...) {
       }
-      of->end(cancelled ? stopped(of->options.name) : why);
+      of->end(cancelled ? projection_stopped(of->options.name) : why);
       std::rethrow_exception(why);
     }
   };
@@ -491,7 +500,8 @@ asio::awaitable<std::unique_ptr<any_view>> projector::as_of(
         throw_fold_error(self->options.name, each);
       }
     }
-    co_await asio::post(asio::use_awaitable);
+    storage::parked_handler parked;
+    co_await storage::take_turn(parked);
   }
 }
 

@@ -1,10 +1,9 @@
 #include "store/range_reader.hpp"
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <algorithm>
 #include <utility>
+
+#include "storage/parked_handler.hpp"
 
 namespace nori::store {
 
@@ -80,7 +79,10 @@ asio::awaitable<void> range_reader::fill() {
     co_await scan_->read(range_, most, events_);
   } else {
     // What is in memory is read without waiting: whoever else is ready gets its turn.
-    if (std::exchange(filled_before_, true)) co_await asio::post(asio::use_awaitable);
+    if (std::exchange(filled_before_, true)) {
+      storage::parked_handler parked;
+      co_await storage::take_turn(parked);
+    }
     co_await matches_->read(range_, most, events_);
   }
   left_ -= events_.size();

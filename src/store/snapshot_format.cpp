@@ -15,7 +15,7 @@ namespace nori::store {
 
 namespace {
 
-constexpr std::string_view magic = "norisnap";
+constexpr std::string_view snapshot_magic = "norisnap";
 constexpr std::uint32_t format_version = 1;
 
 // Where the fields begin; SNAPSHOT.md draws them.
@@ -63,7 +63,7 @@ std::uint64_t snapshot_bytes(const snapshot& what) noexcept {
 }
 
 void store_snapshot(std::byte* to, const snapshot& what) noexcept {
-  std::memcpy(to, magic.data(), magic.size());
+  std::memcpy(to, snapshot_magic.data(), snapshot_magic.size());
   put(to + at_format, format_version);
   put(to + at_schema, what.schema_version);
   put(to + at_name_bytes, static_cast<std::uint32_t>(what.stream.size()));
@@ -84,7 +84,7 @@ std::optional<snapshot_outline> outline_of(std::span<const std::byte> beginning,
                                            std::string_view stream) noexcept {
   if (beginning.size() < snapshot_header_bytes + stream.size()) return std::nullopt;
   const std::byte* const at = beginning.data();
-  if (text_at(beginning, 0, magic.size()) != magic ||
+  if (text_at(beginning, 0, snapshot_magic.size()) != snapshot_magic ||
       get<std::uint32_t>(at + at_format) != format_version ||
       get<std::uint32_t>(at + at_name_bytes) != stream.size() ||
       text_at(beginning, snapshot_header_bytes, stream.size()) != stream) {
@@ -101,7 +101,8 @@ std::optional<snapshot> load_snapshot(std::span<const std::byte> file, std::stri
     why_not.text = text;
     return std::nullopt;
   };
-  if (file.size() < snapshot_header_bytes || text_at(file, 0, magic.size()) != magic) {
+  if (file.size() < snapshot_header_bytes ||
+      text_at(file, 0, snapshot_magic.size()) != snapshot_magic) {
     return refuse(reason::damaged, "it does not begin like a snapshot");
   }
   const std::byte* const at = file.data();

@@ -16,6 +16,8 @@
 
 #include "format/frame.hpp"
 #include "storage/storage.hpp"
+#include "storage/storage_source.hpp"
+#include "store/limits.hpp"
 #include "store/snapshot_files.hpp"
 #include "store/snapshot_format.hpp"
 #include "wal/blocks.hpp"
@@ -29,10 +31,6 @@ namespace {
 
 using boost::system::system_error;
 using reason = ignored_snapshot::reason;
-
-bool is_missing(const system_error& error) {
-  return error.code() == boost::system::errc::no_such_file_or_directory;
-}
 
 std::string_view name_of(reason why) noexcept {
   switch (why) {
@@ -52,17 +50,6 @@ std::string_view name_of(reason why) noexcept {
       return "unreadable";
   }
   return "unknown";
-}
-
-void check_stream_name(std::string_view name) {
-  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= 32 && c != 127;
-  });
-  if (name.empty() || name.size() > stream_name_bytes_max || !plain) {
-    throw_error(errc::invalid_event, "the name of a stream is 1 to " +
-                                         std::to_string(stream_name_bytes_max) +
-                                         " bytes without control characters");
-  }
 }
 
 }  // namespace
@@ -131,7 +118,7 @@ asio::awaitable<void> snapshot_files::save(snapshot what) {
                                          " bytes is larger than bytes_max, " +
                                          std::to_string(config_.bytes_max));
   }
-  what.recorded_at = event_time(std::chrono::system_clock::now());
+  what.recorded_at = event_time(storage::wall_clock(files_->simulated_clock()));
 
   const turns::turn mine = co_await turns_.take(what.stream);
   const std::string name = snapshot_file_name(what.stream, co_await choose_slot(what));
@@ -189,7 +176,7 @@ asio::awaitable<std::optional<std::vector<std::byte>>> snapshot_files::read(
     }
   } catch (const system_error& error) {
     content.reset();
-    if (!is_missing(error)) ignored.emplace_back(reason::unreadable, name, error.what());
+    if (!storage::is_missing(error)) ignored.emplace_back(reason::unreadable, name, error.what());
   }
   co_return content;
 }
@@ -272,8 +259,8 @@ snapshot_store::snapshot_store(std::shared_ptr<store::snapshot_files> files) noe
 asio::awaitable<snapshot_store> snapshot_store::open(snapshot_config options) {
   const storage::open_options place{options.dir, backend::threads, false};
   const store::snapshot_files::storage_factory on_disk =
-      [place](storage::completion_executor executor) {
-        return storage::open_storage(place, std::move(executor));
+      [place, source = options.storage](storage::completion_executor executor) {
+        return storage::open_from(source, place, std::move(executor));
       };
   std::shared_ptr<store::snapshot_files> files =
       co_await store::snapshot_files::open(std::move(options), on_disk);

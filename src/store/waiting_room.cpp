@@ -1,35 +1,27 @@
 #include "store/waiting_room.hpp"
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution_context.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/errc.hpp>
 #include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
 
+#include <functional>
+#include <new>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
+#include "storage/parked_handler.hpp"
+
 namespace nori::store {
-
-class waiting_room::guest : public std::enable_shared_from_this<guest> {
- public:
-  virtual ~guest() = default;
-  // Posts the coroutine to its executor, unless it is gone.
-  virtual void resume(boost::system::error_code result) noexcept = 0;
-  // Destroys the coroutine without resuming it.
-  virtual void drop() noexcept = 0;
-
-  // Of the mutex: where it is listed.
-  std::list<std::shared_ptr<guest>>::iterator place;
-  bool listed = false;
-};
 
 struct waiting_room::state {
   std::list<std::shared_ptr<guest>> guests;
@@ -55,13 +47,7 @@ class guest_list {
     return true;
   }
   // One that is being destroyed by another thread removes itself.
-  [[nodiscard]] std::shared_ptr<waiting_room::guest> any() {
-    const std::lock_guard lock(mutex_);
-    for (waiting_room::guest* const each : guests_) {
-      if (auto found = each->weak_from_this().lock()) return found;
-    }
-    return nullptr;
-  }
+  [[nodiscard]] std::shared_ptr<waiting_room::guest> any();
 
  private:
   std::mutex mutex_;
@@ -80,55 +66,61 @@ class guests_of_context : public asio::execution_context::service {
   [[nodiscard]] const std::shared_ptr<guest_list>& all() const noexcept { return all_; }
 
  private:
-  void shutdown() override {
-    while (const auto next = all_->any()) next->drop();
-  }
+  void shutdown() override;
 
   const std::shared_ptr<guest_list> all_ = std::make_shared<guest_list>();
 };
 
 asio::execution_context::id guests_of_context::id;
 
-template <typename Handler>
-class waiting_handler final : public waiting_room::guest {
+}  // namespace
+
+// A coroutine that waits: whoever comes first resumes it, or destroys it.
+class waiting_room::guest : public std::enable_shared_from_this<guest> {
  public:
-  explicit waiting_handler(Handler&& handler)
-      : work_(asio::get_associated_executor(handler)),
-        others_(asio::use_service<guests_of_context>(
-                    asio::query(work_.get_executor(), asio::execution::context))
-                    .all()),
-        handler_(std::move(handler)),
-        place_(others_->add(*this)) {}
-  ~waiting_handler() override { drop(); }
+  explicit guest(asio::execution_context& on)
+      : others_(asio::use_service<guests_of_context>(on).all()),
+        among_others_(others_->add(*this)) {}
+  ~guest() { drop(); }
+  guest(const guest&) = delete;
+  guest& operator=(const guest&) = delete;
 
-  void drop() noexcept override {
-    if (!others_->remove(place_)) return;
+  /// Destroys the coroutine without resuming it.
+  void drop() noexcept {
     // It may own the room, and so this.
-    const std::optional<Handler> last = std::move(handler_);
-    handler_.reset();
-    work_.reset();
+    if (others_->remove(among_others_)) parked.destroy();
+  }
+  /// Posts the coroutine to its executor, unless it is gone.
+  void resume(boost::system::error_code how) noexcept {
+    if (!others_->remove(among_others_)) return;
+    result = how;
+    parked.post();
   }
 
-  void resume(boost::system::error_code result) noexcept override {
-    if (!others_->remove(place_)) return;
-    // Posted: the coroutine may destroy whoever calls this.
-    asio::post(work_.get_executor(), [handler = std::move(*handler_), result]() mutable {
-      // What cancels must not find a wait that is over.
-      if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
-        slot.clear();
-      }
-      std::move(handler)(result);
-    });
-    handler_.reset();
-    work_.reset();
-  }
+  storage::parked_handler parked;
+  boost::system::error_code result;
+  // Of the mutex: where it is listed.
+  std::list<std::shared_ptr<guest>>::iterator place;
+  bool listed = false;
 
  private:
-  asio::executor_work_guard<asio::associated_executor_t<Handler>> work_;
   const std::shared_ptr<guest_list> others_;
-  std::optional<Handler> handler_;
-  std::optional<guest_list::place> place_;
+  std::optional<guest_list::place> among_others_;
 };
+
+namespace {
+
+std::shared_ptr<waiting_room::guest> guest_list::any() {
+  const std::lock_guard lock(mutex_);
+  for (waiting_room::guest* const each : guests_) {
+    if (auto found = each->weak_from_this().lock()) return found;
+  }
+  return nullptr;
+}
+
+void guests_of_context::shutdown() {
+  while (const auto next = all_->any()) next->drop();
+}
 
 }  // namespace
 
@@ -138,39 +130,54 @@ waiting_room::~waiting_room() {
   // A coroutine that is destroyed may come here again.
   const auto left = std::exchange(state_->guests, {});
   for (const auto& each : left) each->listed = false;
+  for (const auto& each : left) each->drop();
 }
 
 asio::awaitable<void> waiting_room::wait(std::unique_lock<std::mutex> lock) {
   std::mutex* const mutex = lock.mutex();
-  // Named: g++ 12 destroys twice what is captured by a temporary within a co_await expression.
-  auto begin = [room = state_, mutex, held = std::move(lock)](auto&& handler) mutable {
+  const asio::any_io_executor here = co_await asio::this_coro::executor;
+  // What takes memory comes before the coroutine is suspended.
+  const auto one = std::make_shared<guest>(asio::query(here, asio::execution::context));
+  std::list<std::shared_ptr<guest>> listed{one};
+  asio::cancellation_slot slot;
+  auto begin = [&](auto&& handler) {
     // On this thread's stack: once the mutex is free, the coroutine may go on elsewhere, and what
     // it holds, this included, end.
-    const std::unique_lock mine(std::move(held));
-    using stored = std::decay_t<decltype(handler)>;
-    const auto slot = asio::get_associated_cancellation_slot(handler);
-    const auto one = std::make_shared<waiting_handler<stored>>(std::move(handler));
+    std::unique_lock mine(std::move(lock));
+    const std::shared_ptr<guest> kept = one;
+    slot = asio::get_associated_cancellation_slot(handler);
+    kept->parked.store(std::move(handler), true);
     if (slot.is_connected()) {
-      auto target = slot;
-      target.assign([weak_room = std::weak_ptr<state>(room), mutex,
-                     weak = std::weak_ptr<guest>(one)](asio::cancellation_type) {
-        const auto still_there = weak.lock();
-        const auto in = weak_room.lock();
-        if (!still_there || !in) return;
-        {
-          const std::lock_guard locked(*mutex);
-          if (!still_there->listed) return;
-          in->guests.erase(still_there->place);
-          still_there->listed = false;
-        }
-        still_there->resume(asio::error::operation_aborted);
-      });
+      try {
+        slot.assign([weak_room = std::weak_ptr<state>(state_), mutex,
+                     weak = std::weak_ptr<guest>(kept)](asio::cancellation_type) {
+          const auto still_there = weak.lock();
+          const auto in = weak_room.lock();
+          if (!still_there || !in) return;
+          {
+            const std::lock_guard locked(*mutex);
+            if (!still_there->listed) return;
+            in->guests.erase(still_there->place);
+            still_there->listed = false;
+          }
+          still_there->resume(asio::error::operation_aborted);
+        });
+      } catch (const std::bad_alloc&) {
+        mine.unlock();
+        kept->resume(make_error_code(boost::system::errc::not_enough_memory));
+        return;
+      }
     }
-    one->place = room->guests.insert(room->guests.end(), one);
-    one->listed = true;
+    kept->place = listed.begin();
+    kept->listed = true;
+    state_->guests.splice(state_->guests.end(), listed);
   };
-  co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(boost::system::error_code)>(
-      std::move(begin), asio::use_awaitable);
+  co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(std::ref(begin),
+                                                                        asio::use_awaitable);
+  // What cancels must not find a wait that is over.
+  if (slot.is_connected()) slot.clear();
+  if (one->result == boost::system::errc::not_enough_memory) throw std::bad_alloc();
+  if (one->result) throw boost::system::system_error(one->result);
 }
 
 waiting_room::called waiting_room::call_all() noexcept {

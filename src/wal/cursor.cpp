@@ -1,25 +1,27 @@
 #include "wal/cursor.hpp"
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <new>
 #include <string>
 
 #include "format/record_codec.hpp"
 #include "format/segment_header.hpp"
+#include "storage/parked_handler.hpp"
 #include "wal/blocks.hpp"
+#include "wal/visible_bytes.hpp"
 
 namespace nori {
 
 namespace {
 
-// A copy out of the buffer holds the log's mutex: for a few microseconds at this size.
-constexpr std::size_t recent_copy_bytes = std::size_t{64} << 10;
-
+// So many that they and what they point to stay in the cache.
 constexpr std::size_t entries_at_once = 256;
+
+// Reading what the page cache holds waits for nothing: after so much, a tenth of a millisecond,
+// whoever else is ready on the executor gets a turn.
+constexpr std::size_t bytes_between_turns = std::size_t{1} << 20;
 
 constexpr std::size_t read_bytes_lowest = std::size_t{4} << 10;
 constexpr std::size_t read_bytes_highest = std::size_t{16} << 20;
@@ -54,24 +56,29 @@ asio::awaitable<std::optional<entry>> cursor::next() {
 
 asio::awaitable<std::span<const entry>> cursor::next_batch() {
   decompressed_.clear();
-  entries_.clear();
+  if (entries_.empty()) entries_.resize(entries_at_once);
+  std::size_t count = 0;
   for (;;) {
-    // So many that they and what they point to stay in the cache.
-    while (segment_ && entries_.size() < entries_at_once) {
-      entry& found = entries_.emplace_back();
-      const step taken = parse(found);
-      if (taken == step::got) continue;
-      entries_.pop_back();
-      if (taken == step::skip) continue;
-      if (taken == step::damaged) {
-        if (!entries_.empty()) break;
-        co_await doubt();
-        continue;
+    while (segment_ && count < entries_.size()) {
+      step taken = step::fill;
+      try {
+        taken = parse(entries_[count]);
+      } catch (...) {
+        // What is before it comes first: it is met again then.
+        if (count == 0) throw;
+        break;
       }
-      break;
+      if (taken == step::got) {
+        ++count;
+      } else if (taken == step::damaged) {
+        if (count != 0) break;
+        co_await doubt();
+      } else if (taken == step::fill) {
+        break;
+      }
     }
-    if (!entries_.empty()) co_return entries_;
-    if (!co_await advance()) co_return entries_;
+    if (count != 0) co_return std::span<const entry>(entries_.data(), count);
+    if (!co_await advance()) co_return std::span<const entry>();
   }
 }
 
@@ -80,6 +87,14 @@ cursor::step cursor::parse(entry& to) {
   const std::uint64_t left = visible_end_ - at_.offset;
   const std::uint64_t skipped = at_.offset - window_begin_;
   const std::span<const std::byte> bytes(window_.get() + skipped, window_bytes_ - skipped);
+  if (chain_) [[likely]] {
+    format::frame_header record;
+    if (format::is_record_frame(bytes, seed_, left, record) && engine::continues(*chain_, record))
+        [[likely]] {
+      take(record, bytes, to);
+      return step::got;
+    }
+  }
   const auto check = format::check_frame(bytes, seed_, left);
   if (check.verdict == format::frame_verdict::incomplete) {
     needed_bytes_ = check.needed_bytes;
@@ -87,25 +102,31 @@ cursor::step cursor::parse(entry& to) {
   }
   const format::frame_header& header = check.header;
   if (check.verdict != format::frame_verdict::valid) return step::damaged;
-  if (chain_) {
-    if (!engine::continues(*chain_, header)) return step::damaged;
-  } else {
-    chain_.emplace();
+  if (chain_ && !engine::continues(*chain_, header)) return step::damaged;
+  if (header.kind == format::frame_kind::record) {
+    take(header, bytes, to);
+    return step::got;
   }
-  chain_->sequence = header.sequence;
-  chain_->crc = header.crc;
-  chain_->epoch = header.epoch;
+  pass(header);
+  at_.offset += format::frame_bytes(header.length);
+  return step::skip;
+}
+
+void cursor::pass(const format::frame_header& frame) noexcept {
+  if (!chain_) chain_.emplace();
+  chain_->sequence = frame.sequence;
+  chain_->crc = frame.crc;
+  chain_->epoch = frame.epoch;
   needed_bytes_ = 0;
-  const std::uint64_t frame = format::frame_bytes(header.length);
-  if (header.kind != format::frame_kind::record) {
-    at_.offset += frame;
-    return step::skip;
-  }
+}
+
+void cursor::take(const format::frame_header& record, std::span<const std::byte> bytes, entry& to) {
   to.at = at_;
-  to.next = {at_.segment_id, at_.offset + frame};
-  decode(header, bytes.subspan(format::frame_header_bytes, header.length), to);
+  to.next = {at_.segment_id, at_.offset + format::frame_bytes(record.length)};
+  // Before anything moves on: it may run out of memory, and is read again then.
+  decode(record, bytes.subspan(format::frame_header_bytes, record.length), to);
+  pass(record);
   at_ = to.next;
-  return step::got;
 }
 
 void cursor::decode(const format::frame_header& header, std::span<const std::byte> body,
@@ -228,6 +249,7 @@ asio::awaitable<void> cursor::enter(log::view into) {
   const segment_ptr before = std::exchange(segment_, into.segment);
   const storage::file_ptr file_before = std::exchange(file_, file);
   const position at_before = at_;
+  const std::uint64_t end_before = visible_end_;
   try {
     std::array<std::byte, format::segment_header_bytes> bytes;
     visible_end_ = into.end;
@@ -260,6 +282,7 @@ asio::awaitable<void> cursor::enter(log::view into) {
     segment_ = before;
     file_ = file_before;
     at_ = at_before;
+    visible_end_ = end_before;
     throw;
   }
   window_begin_ = at_.offset;
@@ -286,36 +309,17 @@ asio::awaitable<void> cursor::load() {
   window_begin_ = at_.offset;
   window_bytes_ = kept;
   co_await read_visible(at_.offset + kept, window_.get() + kept, wanted - kept);
+  bytes_since_turn_ += wanted - kept;
+  if (bytes_since_turn_ >= bytes_between_turns) {
+    bytes_since_turn_ = 0;
+    storage::parked_handler parked;
+    co_await storage::take_turn(parked);
+  }
   window_bytes_ = wanted;
 }
 
 asio::awaitable<void> cursor::read_visible(std::uint64_t offset, std::byte* to, std::size_t bytes) {
-  while (bytes != 0) {
-    const std::uint64_t recent = log_->recent_from(segment_->id);
-    if (offset >= recent) {
-      const std::size_t some = std::min(bytes, recent_copy_bytes);
-      // It may have been overwritten meanwhile: then it is in the file.
-      if (!log_->copy_recent(segment_->id, offset, to, some)) continue;
-      offset += some;
-      to += some;
-      bytes -= some;
-      continue;
-    }
-    const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, recent - offset));
-    std::size_t got = log_->files().read_cached(file_, offset, to, some);
-    if (got < some) {
-      got += co_await storage::read_at(log_->files(), file_, offset + got, to + got, some - got,
-                                       segment_->name);
-    } else {
-      // Nothing was waited for: whoever else is ready gets its turn.
-      co_await asio::post(asio::use_awaitable);
-    }
-    // A file that ends early reads as zeros: the checks find it.
-    std::memset(to + got, 0, some - got);
-    offset += some;
-    to += some;
-    bytes -= some;
-  }
+  return read_visible_bytes(log_, segment_, file_, offset, to, bytes);
 }
 
 asio::awaitable<void> cursor::read_device(std::uint64_t offset, std::byte* to, std::size_t bytes) {
@@ -343,6 +347,9 @@ asio::awaitable<void> cursor::doubt() {
       co_await read_device(at_.offset, window_.get() + skipped, bytes);
     } catch (const boost::system::system_error&) {
       readable = false;
+    } catch (const std::bad_alloc&) {
+      doubted_.reset();
+      throw;
     }
     if (readable) co_return;
   }

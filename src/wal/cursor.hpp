@@ -34,6 +34,9 @@ class cursor {
     damaged,  ///< no valid frame starts here
   };
   [[nodiscard]] step parse(entry& to);
+  /// A frame of the chain: it goes on behind it.
+  void pass(const format::frame_header& frame) noexcept;
+  void take(const format::frame_header& record, std::span<const std::byte> bytes, entry& to);
   void decode(const format::frame_header& header, std::span<const std::byte> body, entry& to);
   /// Brings more bytes into the window; false at the end.
   [[nodiscard]] asio::awaitable<bool> advance();
@@ -62,6 +65,7 @@ class cursor {
   std::size_t window_capacity_ = 0;
   std::uint64_t window_begin_ = 0;
   std::size_t window_bytes_ = 0;
+  std::size_t bytes_since_turn_ = 0;
   std::uint64_t needed_bytes_ = 0;        ///< from at_ on, to get further
   std::optional<std::uint64_t> doubted_;  ///< an offset that was looked at a second time
   std::uint64_t record_bytes_limit_ = 0;

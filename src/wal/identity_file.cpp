@@ -2,13 +2,11 @@
 
 #include <array>
 
+#include "format/planted_bug.hpp"
+
 namespace nori {
 
 namespace {
-
-bool is_missing(const boost::system::system_error& error) {
-  return error.code() == boost::system::errc::no_such_file_or_directory;
-}
 
 // The file that was kept for it, or a new one.
 asio::awaitable<storage::file_ptr> open_next(storage::storage& files, std::string name) {
@@ -16,7 +14,7 @@ asio::awaitable<storage::file_ptr> open_next(storage::storage& files, std::strin
   try {
     kept = co_await files.open(name, storage::open_mode::write);
   } catch (const boost::system::system_error& error) {
-    if (!is_missing(error)) throw;
+    if (!storage::is_missing(error)) throw;
   }
   if (kept) {
     if (co_await files.size(kept) == format::log_identity_bytes) co_return kept;
@@ -44,7 +42,7 @@ asio::awaitable<void> write_identity(storage::storage& files, format::log_identi
     co_await storage::sync(files, file, tmp);
   }
   co_await files.rename(tmp, name);
-  co_await files.sync_directory();
+  if (!planted(format::planted_bug::skip_directory_sync)) co_await files.sync_directory();
   // Room for the next one: on a full disk, deleting segments needs it before it gives any back.
   try {
     const storage::file_ptr kept = co_await files.open(tmp, storage::open_mode::create);
@@ -57,7 +55,7 @@ asio::awaitable<void> remove_if_there(storage::storage& files, std::string name)
   try {
     co_await files.remove(name);
   } catch (const boost::system::system_error& error) {
-    if (!is_missing(error)) throw;
+    if (!storage::is_missing(error)) throw;
   }
 }
 

@@ -1,12 +1,8 @@
 #include "wal/log.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/post.hpp>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -44,12 +40,6 @@ void log_registry::shutdown() {
 
 namespace {
 
-std::byte* allocate_blocks(std::size_t bytes) {
-  void* memory = std::aligned_alloc(format::block_bytes, bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return static_cast<std::byte*>(memory);
-}
-
 std::atomic<int> abandoned_logs = 0;
 
 // A quarter of the buffer is in flight at most, so that appends go on meanwhile.
@@ -69,20 +59,22 @@ engine::group_commit::settings commit_settings(const opened_parts& parts) noexce
 log::log(opened_parts parts)
     : config_(parts.config),
       strand_(parts.strand),
-      home_(strand_.get_inner_executor().inner()),
-      context_(&asio::query(strand_.get_inner_executor(), asio::execution::context)),
+      home_(strand_.inner()),
+      context_(&asio::query(strand_, asio::execution::context)),
       storage_(parts.storage),
       ring_(std::move(parts.ring)),
+      clock_(storage_->simulated_clock()),
       synchronous_(parts.config.fsync.which() == fsync_policy::kind::always),
       piece_bytes_(piece_bytes_for(parts.config.buffer_bytes_max)),
-      opened_at_(parts.tail.head()),
       opened_closed_(parts.closed),
       tail_(std::move(parts.tail)),
       commit_(commit_settings(parts), tail_.head()),
       segments_(std::move(parts.segments)),
-      last_blocks_(allocate_blocks(slots_.size() * format::block_bytes), &std::free),
-      window_timer_(strand_.get_inner_executor().inner()),
-      idle_timer_(strand_.get_inner_executor().inner()),
+      in_doubt_(std::make_exception_ptr(boost::system::system_error(errc::append_in_doubt))),
+      last_blocks_(allocate_blocks(slots_.size() * format::block_bytes)),
+      window_timer_(home_, clock_),
+      idle_timer_(home_, clock_),
+      again_timer_(home_, clock_),
       identity_(parts.identity) {
   durable_sequence_ = tail_.chain().sequence;
   settled_ = tail_.head();
@@ -101,13 +93,12 @@ log::~log() {
 void log::start() {
   asio::use_service<log_registry>(*context_).add(*this);
   registered_ = true;
-  if (config_.access == access::read_only) return;
-  const std::lock_guard lock(mutex_);
-  if (config_.preallocate && !writing_.empty() &&
-      writing_.back()->allocated < config_.segment_bytes_max) {
-    request_growth_locked();
+  if (config_.access == access::read_write) {
+    next_wanted_ = true;
+    growth_wanted_ = config_.preallocate && !writing_.empty() &&
+                     writing_.back()->allocated < config_.segment_bytes_max;
   }
-  request_next_segment_locked();
+  storage::begin_coroutine(strand_, keep(shared_from_this()));
 }
 
 error_code log::failure() const {
@@ -190,14 +181,9 @@ void log::abandon() noexcept {
         wake.add(*w);
       }
     }
+    wake_keeper_locked(wake);
   }
   wake.resume_all(false);
-  asio::post(strand_, [self = shared_from_this()] {
-    self->window_timer_.cancel();
-    self->idle_timer_.cancel();
-    asio::co_spawn(
-        self->strand_, [self]() -> asio::awaitable<void> { return let_go(self); }, asio::detached);
-  });
 }
 
 void log::shutdown() noexcept {
@@ -208,9 +194,9 @@ void log::shutdown() noexcept {
     context_gone_ = true;
     winding_.begin();
     abandoned_ = true;
-    for (waiter_list* list :
-         {&durable_waiters_, &written_waiters_, &appended_waiters_, &settled_waiters_,
-          &room_waiters_, &maintenance_waiters_, &close_waiters_, &quiet_waiters_}) {
+    for (waiter_list* list : {&durable_waiters_, &written_waiters_, &appended_waiters_,
+                              &settled_waiters_, &room_waiters_, &maintenance_waiters_,
+                              &close_waiters_, &quiet_waiters_, &keeper_waiters_}) {
       while (waiter* w = list->pop_front()) wake.add(*w);
     }
   }

@@ -3,13 +3,11 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <map>
@@ -24,8 +22,10 @@
 
 #include "engine/group_commit.hpp"
 #include "engine/tail.hpp"
+#include "engine/zeroing.hpp"
 #include "format/segment_header.hpp"
 #include "storage/storage.hpp"
+#include "wal/blocks.hpp"
 #include "wal/segment_set.hpp"
 #include "wal/waiter.hpp"
 
@@ -165,8 +165,8 @@ class log : public std::enable_shared_from_this<log> {
   [[nodiscard]] format::prepared_record prepare(const record_view& what,
                                                 std::vector<std::byte>& scratch) const;
   [[nodiscard]] boost::system::error_code refusal_locked() const noexcept;
-  [[nodiscard]] outcome lay_locked(lay_request& what);
-  [[nodiscard]] outcome make_room_locked(std::uint64_t frames_bytes);
+  [[nodiscard]] outcome lay_locked(lay_request& what) noexcept;
+  [[nodiscard]] outcome make_room_locked(std::uint64_t frames_bytes) noexcept;
   [[nodiscard]] bool next_has_room_locked(std::uint64_t frames_bytes) const noexcept;
   [[nodiscard]] bool next_is_too_small_locked() const noexcept;
   [[nodiscard]] bool wants_marker_locked() const noexcept;
@@ -187,10 +187,12 @@ class log : public std::enable_shared_from_this<log> {
     stream_offset from = 0;
     stream_offset to = 0;
     std::uint64_t records = 0;
+    bool prepared = false;  ///< its blocks had been written before
     std::chrono::steady_clock::time_point started;
   };
-  void schedule_drive_locked();
-  void drive_on_strand();
+  void schedule_drive_locked() noexcept;
+  void post_drive_locked() noexcept;
+  void drive_on_strand() noexcept;
   storage::io_request& prepare_write_on_strand(const engine::step& what, const segment_ptr& to,
                                                stream_offset base);
   storage::io_request& prepare_sync_on_strand(const segment_ptr& what);
@@ -198,34 +200,40 @@ class log : public std::enable_shared_from_this<log> {
   static void sync_completed(storage::io_request& request) noexcept;
   static void zero_completed(storage::io_request& request) noexcept;
   bool continue_short_write(write_slot& slot) noexcept;
-  void settle_on_strand();
+  void settle_on_strand() noexcept;
   void collect_satisfied_locked(wake_list& wake);
-  void fail_on_strand(const char* operation, boost::system::error_code why);
+  void fail_on_strand(const char* operation, boost::system::error_code why) noexcept;
   void io_finished_on_strand();
-  void resume_in_place(wake_list& wake);
+  void resume_in_place(wake_list& wake) noexcept;
+  void throw_later_on_strand(std::exception_ptr what) noexcept;
   void fill_ahead_on_strand();
-  void arm_window_locked();
+  void arm_timers_on_strand() noexcept;
   void arm_window_on_strand();
   void arm_idle_on_strand();
+  void ask_again_on_strand() noexcept;
   void report_metrics_on_strand();
 
-  // --- log_segments.cpp: preparing, deleting, closing; one at a time
-  asio::awaitable<void> acquire_maintenance();
-  void release_maintenance();
-  asio::awaitable<void> wait_quiet();
-  void request_next_segment_locked();
-  void request_growth_locked();
-  static asio::awaitable<void> prepare_next_segment(shared self);
+  // --- log_segments.cpp: deleting segments
+  class maintenance_turn;
+  asio::awaitable<deleted_segments> delete_before(std::uint64_t segment_id);
+
+  // --- log_keeper.cpp: preparing segments, closing, letting go; one at a time
+  enum class chore : std::uint8_t { none, prepare, grow, finish };
+  static asio::awaitable<void> keep(shared self);
+  [[nodiscard]] chore next_chore_locked() const noexcept;
+  [[nodiscard]] bool may_finish_locked() const noexcept;
+  void wake_keeper_locked(wake_list& wake) noexcept;
+  void release_maintenance_locked(wake_list& wake) noexcept;
+  void request_next_segment_locked() noexcept;
+  void request_growth_locked() noexcept;
   asio::awaitable<void> make_next_segment();
-  static asio::awaitable<void> grow_active_segment(shared self);
-  asio::awaitable<void> allocation_failed(boost::system::error_code why, const char* operation);
+  asio::awaitable<void> grow_active_segment();
+  void preparation_ended_on_strand(chore which, const boost::system::error_code& why) noexcept;
   [[nodiscard]] bool fits_allocation_locked(std::uint64_t frames_bytes) const noexcept;
   [[nodiscard]] std::uint64_t waiting_frames_bytes() const;
-  asio::awaitable<deleted_segments> delete_before(std::uint64_t segment_id);
-  static asio::awaitable<void> close_on_strand(shared self);
-  static asio::awaitable<void> make_all_durable(shared self);
+  asio::awaitable<void> finish();
+  asio::awaitable<void> lay_closing_mark();
   asio::awaitable<void> release_directory(bool tidy);
-  static asio::awaitable<void> let_go(shared self);
 
   /// Counts the logs that were abandoned until they have let go of everything: it goes last.
   class winding {
@@ -245,9 +253,9 @@ class log : public std::enable_shared_from_this<log> {
   asio::execution_context* const context_;
   const std::shared_ptr<storage::storage> storage_;
   const std::unique_ptr<storage::ring_memory> ring_;
+  storage::clock* const clock_;  ///< null: the system's
   const bool synchronous_;
   const std::uint64_t piece_bytes_;  ///< of unsynced writes
-  const stream_offset opened_at_;    ///< the head then
   const bool opened_closed_;         ///< it ended with the mark of a clean close when it was opened
 
   mutable std::mutex mutex_;
@@ -261,23 +269,29 @@ class log : public std::enable_shared_from_this<log> {
   waiter_list room_waiters_;      ///< appends, in order
   boost::system::error_code failure_;
   std::string failure_text_;
+  /// Made when there was memory for it: who is in doubt must hear it in any case.
+  const std::exception_ptr in_doubt_;
   std::uint64_t durable_sequence_ = 0;  ///< last one known durable
   stream_offset settled_ = 0;           ///< the end of a batch, durable
   /// Ends of batches, with the sequence there; oldest first.
   std::vector<std::pair<stream_offset, std::uint64_t>> sequence_marks_;
   segment_ptr next_;  ///< prepared and ready to be begun, or null
   /// Segments that are being written or will be: front is where submitted() lies.
-  std::deque<segment_ptr> writing_;
+  std::vector<segment_ptr> writing_;
   /// An append that moves the head up to here wakes the strand.
   stream_offset kick_at_ = 0;
   bool drive_posted_ = false;
-  bool preparing_ = false;
-  bool growing_ = false;
+  bool drive_wanted_ = false;  ///< posted for more than a timer
+  storage::handler_memory_of<128> drive_memory_;
+  bool next_wanted_ = false;    ///< a next segment, from its request until it is there
+  bool growth_wanted_ = false;  ///< more blocks for the newest segment
   boost::system::error_code allocation_error_;  ///< why there is no next segment
   bool closing_ = false;
   bool closed_ = false;
   bool abandoned_ = false;
-  bool window_armed_ = false;
+  bool window_armed_ = false;   ///< the timer runs, or is to be started
+  bool window_wanted_ = false;  ///< it is to be started
+  bool asks_again_ = false;     ///< after a while, for what there was no memory for
   // Not yet reported to the meter.
   std::uint64_t records_unreported_ = 0;
   std::uint64_t bytes_appended_ = 0;
@@ -286,24 +300,30 @@ class log : public std::enable_shared_from_this<log> {
 
   // The strand's.
   std::array<write_slot, engine::group_commit::writes_in_flight_max> slots_;
-  std::unique_ptr<std::byte, void (*)(void*)> last_blocks_;
+  const unique_blocks last_blocks_;
   storage::io_request sync_request_;
   std::chrono::steady_clock::duration last_write_took_{};
   std::chrono::steady_clock::time_point sync_started_;
   // Zeros ahead of the head: a synchronous write into blocks that were written before commits no
   // metadata.
+  engine::zeroing zeroing_;
   storage::io_request zero_request_;
   bool zero_in_flight_ = false;
   segment_ptr zero_segment_;
-  asio::steady_timer window_timer_;
-  asio::steady_timer idle_timer_;
+  storage::timer window_timer_;
+  storage::timer idle_timer_;
+  storage::timer again_timer_;
+  std::exception_ptr thrown_;  ///< by somebody's completion handler; on its way out
+  storage::handler_memory_of<128> throw_memory_;
   bool idle_armed_ = false;
   stream_offset idle_head_ = 0;
   format::log_identity identity_;
   bool maintenance_busy_ = false;
   waiter_list maintenance_waiters_;
   std::vector<std::string> spares_;  ///< files of retired segments, to be used again
-  std::exception_ptr close_error_;
+  waiter_list keeper_waiters_;       ///< the coroutine that does the chores, while there is none
+  bool closing_mark_laid_ = false;
+  boost::system::error_code close_error_;
   waiter_list close_waiters_;
   waiter_list quiet_waiters_;  ///< for no I/O in flight
   std::size_t io_in_flight_ = 0;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <new>
 
+#include "format/planted_bug.hpp"
 #include "wal/log.hpp"
 #include "wal/suspend.hpp"
 
@@ -16,9 +17,9 @@ using boost::system::error_code;
 
 namespace {
 
-std::uint64_t wall_clock_ns() noexcept {
+std::uint64_t wall_clock_ns(const storage::clock* simulated) noexcept {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::system_clock::now().time_since_epoch())
+                                        storage::wall_clock(simulated).time_since_epoch())
                                         .count());
 }
 
@@ -47,7 +48,7 @@ format::prepared_record log::prepare(const record_view& what,
     if (what.time_to_live->count() < 0) {
       throw_error(errc::invalid_config, "record.time_to_live is negative");
     }
-    now_ms = wall_clock_ns() / 1'000'000;
+    now_ms = wall_clock_ns(clock_) / 1'000'000;
   }
   if (what.compress > compression::zstd) {
     throw_error(errc::invalid_config, "record.compress is not a known compression");
@@ -63,7 +64,7 @@ error_code log::refusal_locked() const noexcept {
 }
 
 // Begins the next segment where the bytes do not fit into this one.
-log::outcome log::make_room_locked(std::uint64_t frames_bytes) {
+log::outcome log::make_room_locked(std::uint64_t frames_bytes) noexcept {
   const auto demand = tail_.demand_of(frames_bytes);
   // What is written may end within a frame. Recovery takes whole frames out of the staging file, so
   // that one stays there until its end is written, too.
@@ -79,7 +80,7 @@ log::outcome log::make_room_locked(std::uint64_t frames_bytes) {
       segments_.newest()->end = full.end - full.base;
       segments_.newest()->sealed = true;
     }
-    tail_.begin_segment(next_->id, wall_clock_ns(), next_->reused_file);
+    tail_.begin_segment(next_->id, wall_clock_ns(clock_), next_->reused_file);
     segments_.push_back(next_);
     writing_.push_back(std::move(next_));
     next_ = nullptr;
@@ -96,7 +97,7 @@ log::outcome log::make_room_locked(std::uint64_t frames_bytes) {
   return outcome::laid;
 }
 
-log::outcome log::lay_locked(lay_request& what) {
+log::outcome log::lay_locked(lay_request& what) noexcept {
   if (make_room_locked(what.frames_bytes) != outcome::laid) return outcome::wait;
   const std::size_t count = what.records.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -130,8 +131,8 @@ bool log::wants_marker_locked() const noexcept {
 void log::after_append_locked() {
   if (tail_.head() >= kick_at_ || !appended_waiters_.empty()) schedule_drive_locked();
   if (!synchronous_ && !window_armed_ && config_.fsync.which() == fsync_policy::kind::batch) {
-    window_armed_ = true;
-    arm_window_locked();
+    window_armed_ = window_wanted_ = true;
+    post_drive_locked();
   }
 }
 
@@ -183,15 +184,26 @@ void log::lay_waiting_locked(wake_list& wake) {
       wake.add(*w);
     }
     if (!synchronous_ && !window_armed_ && config_.fsync.which() == fsync_policy::kind::batch) {
-      window_armed_ = true;
-      arm_window_locked();
+      window_armed_ = window_wanted_ = true;
     }
   }
   if (!room_waiters_.empty()) commit_.want_flush(tail_.head());
 }
 
 void log::throw_error_of(const error_code& code) const {
-  if (code == errc::log_failed || code == errc::append_in_doubt) {
+  if (code == boost::system::errc::not_enough_memory) throw std::bad_alloc();
+  if (code == errc::append_in_doubt) {
+    std::exception_ptr told = in_doubt_;
+    try {
+      const std::lock_guard lock(mutex_);
+      if (!failure_text_.empty()) {
+        told = std::make_exception_ptr(boost::system::system_error(code, failure_text_));
+      }
+    } catch (const std::bad_alloc&) {  // NOLINT: then without its text
+    }
+    std::rethrow_exception(told);
+  }
+  if (code == errc::log_failed) {
     std::string text;
     {
       const std::lock_guard lock(mutex_);
@@ -375,6 +387,7 @@ log::stream_offset log::mark_locked(mark which) const noexcept {
     case mark::written:
       return commit_.written();
     case mark::durable:
+      if (planted(format::planted_bug::acknowledge_before_sync)) return commit_.submitted();
       return commit_.durable();
     case mark::settled:
       return settled_;

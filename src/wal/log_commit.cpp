@@ -5,9 +5,13 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <new>
 #include <tuple>
+#include <utility>
 
+#include "format/planted_bug.hpp"
 #include "wal/log.hpp"
 
 namespace nori {
@@ -22,13 +26,6 @@ namespace {
 constexpr log::stream_offset never = ~log::stream_offset{0};
 
 constexpr std::size_t sequence_marks_max = 256;
-
-// Zeros are written in pieces of this size: small enough not to hold up the write behind them.
-constexpr std::uint64_t zero_piece_bytes = std::uint64_t{256} << 10;
-// They are kept at least this far ahead of the head, and twice as far as the log has grown since it
-// was opened: a small log writes few, a busy one never runs into blocks that were not written.
-constexpr std::uint64_t zero_lead_bytes_min = std::uint64_t{1} << 20;
-static_assert(zero_piece_bytes <= storage::zeros_bytes);
 
 // A log that has been idle for this long gets a marker.
 constexpr auto idle_after = std::chrono::milliseconds(100);
@@ -55,20 +52,30 @@ double seconds_since(std::chrono::steady_clock::time_point from) noexcept {
 
 }  // namespace
 
-void log::schedule_drive_locked() {
+void log::schedule_drive_locked() noexcept {
   kick_at_ = never;
-  if (drive_posted_) return;
-  drive_posted_ = true;
-  asio::post(strand_, [self = shared_from_this()] {
+  drive_wanted_ = true;
+  post_drive_locked();
+}
+
+void log::post_drive_locked() noexcept {
+  if (std::exchange(drive_posted_, true)) return;
+  storage::post_in(drive_memory_, strand_, [self = shared_from_this()] {
+    bool drives = false;
     {
       const std::lock_guard lock(self->mutex_);
       self->drive_posted_ = false;
+      drives = std::exchange(self->drive_wanted_, false);
     }
-    self->settle_on_strand();
+    if (drives) {
+      self->settle_on_strand();
+    } else {
+      self->arm_timers_on_strand();
+    }
   });
 }
 
-void log::drive_on_strand() {
+void log::drive_on_strand() noexcept {
   storage::io_request* first = nullptr;
   storage::io_request** last = &first;
   for (;;) {
@@ -91,7 +98,7 @@ void log::drive_on_strand() {
         if (sealed && commit_.idle() && commit_.durable() == extent->end) {
           commit_.enter_segment(std::next(extent)->begin);
           writing_.front()->write_file = nullptr;
-          writing_.pop_front();
+          writing_.erase(writing_.begin());
           continue;
         }
         // While I/O is in flight its completion comes back here; otherwise an append does.
@@ -128,7 +135,6 @@ void log::drive_on_strand() {
     keep_alive_ = shared_from_this();
     storage_->start(*first);
   }
-  fill_ahead_on_strand();
 }
 
 storage::io_request& log::prepare_write_on_strand(const engine::step& what, const segment_ptr& to,
@@ -142,7 +148,7 @@ storage::io_request& log::prepare_write_on_strand(const engine::step& what, cons
   const stream_offset from = direct ? block_floor(what.from) : what.from;
   const stream_offset whole = direct ? block_floor(what.to) : what.to;
   request.kind = storage::io_kind::write;
-  request.durable = what.durable;
+  request.durable = what.durable && !planted(format::planted_bug::skip_sync);
   request.offset = from - base;
   request.target = to->write_file;
   request.complete = &log::write_completed;
@@ -158,13 +164,16 @@ storage::io_request& log::prepare_write_on_strand(const engine::step& what, cons
     std::memset(slot.last_block + bytes, 0, block_bytes - bytes);
     request.pieces[request.piece_count++] = {slot.last_block, block_bytes};
   }
-  to->filled = std::max(to->filled, request.offset + bytes_of(request));
+  const std::uint64_t end = request.offset + bytes_of(request);
+  slot.prepared = end <= to->filled;
+  to->filled = std::max(to->filled, end);
   return request;
 }
 
 storage::io_request& log::prepare_sync_on_strand(const segment_ptr& what) {
   sync_started_ = std::chrono::steady_clock::now();
-  sync_request_.kind = storage::io_kind::sync;
+  sync_request_.kind =
+      planted(format::planted_bug::skip_sync) ? storage::io_kind::read : storage::io_kind::sync;
   sync_request_.target = what->write_file;
   sync_request_.complete = &log::sync_completed;
   sync_request_.owner = this;
@@ -205,15 +214,33 @@ void log::io_finished_on_strand() {
   keep_alive_ = nullptr;
 }
 
-void log::resume_in_place(wake_list& wake) {
+void log::resume_in_place(wake_list& wake) noexcept {
   while (!wake.empty()) {
     try {
-      wake.resume_for(std::clamp(last_write_took_, resume_slice_min, resume_slice_max));
+      if (clock_ == nullptr) {
+        wake.resume_for(std::clamp(last_write_took_, resume_slice_min, resume_slice_max));
+      } else {
+        wake.resume_all(true);  // how long it takes must not matter
+      }
     } catch (...) {
-      // Somebody's completion handler threw: that leaves run(), once we are done here.
-      asio::post(strand_, [thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+      throw_later_on_strand(std::current_exception());
     }
     if (!wake.empty()) drive_on_strand();
+  }
+}
+
+// Somebody's completion handler threw: that leaves run(), once we are done here.
+void log::throw_later_on_strand(std::exception_ptr what) noexcept {
+  if (!thrown_) {
+    thrown_ = std::move(what);
+    storage::post_in(throw_memory_, strand_, [self = shared_from_this()] {
+      std::rethrow_exception(std::exchange(self->thrown_, nullptr));
+    });
+    return;
+  }
+  try {
+    asio::post(strand_, [what] { std::rethrow_exception(what); });
+  } catch (const std::bad_alloc&) {  // NOLINT: one is on its way already
   }
 }
 
@@ -225,6 +252,10 @@ void log::write_completed(storage::io_request& request) noexcept {
   // A direct write of less than a block gets nowhere: it would be written again for ever.
   const bool stuck = request.result > 0 && request.target->direct() &&
                      request.result < static_cast<std::int64_t>(block_bytes);
+  if (request.result == -ENOSPC && planted(format::planted_bug::retry_failed_sync)) {
+    self.storage_->start(request);
+    return;
+  }
   if (request.result <= 0 || stuck) {
     const error_code why =
         system_code(request.result < 0 ? -request.result : (stuck ? EIO : ENOSPC));
@@ -238,6 +269,7 @@ void log::write_completed(storage::io_request& request) noexcept {
   self.io_finished_on_strand();
   const bool durable = request.durable;
   const std::uint64_t bytes = bytes_of(request);
+  if (durable) self.zeroing_.write_completed(bytes, slot->prepared, self.last_write_took_);
   request.target = nullptr;
   if (meter* const to = self.config_.meter.get()) {
     to->add(metrics::wal_writes, 1, {});
@@ -252,12 +284,18 @@ void log::write_completed(storage::io_request& request) noexcept {
     const std::lock_guard lock(self.mutex_);
     self.commit_.write_done(static_cast<std::uint8_t>(slot - self.slots_.begin()));
   }
+  // Before anybody is resumed: meanwhile the device has nothing else to do.
+  if (durable) self.fill_ahead_on_strand();
   self.settle_on_strand();
 }
 
 void log::sync_completed(storage::io_request& request) noexcept {
   log& self = *static_cast<log*>(request.owner);
   const shared alive = self.shared_from_this();
+  if (request.result == -ENOSPC && planted(format::planted_bug::retry_failed_sync)) {
+    self.storage_->start(request);
+    return;
+  }
   request.target = nullptr;
   self.io_finished_on_strand();
   if (request.result < 0) {
@@ -285,7 +323,7 @@ void log::collect_satisfied_locked(wake_list& wake) {
   }
 }
 
-void log::settle_on_strand() {
+void log::settle_on_strand() noexcept {
   // Destroying the last handle from a resumed coroutine must not end this object under our feet.
   const shared self = shared_from_this();
   wake_list wake;
@@ -307,25 +345,30 @@ void log::settle_on_strand() {
     if (!failure_) lay_waiting_locked(wake);
     // Behind it: what was just laid is what a follower may be waiting for.
     collect_satisfied_locked(wake);
+    if (closing_ && !failure_) commit_.want_sync(tail_.head());
+    wake_keeper_locked(wake);
     // Those who are about to be resumed append without waking us: we look again below.
     kick_at_ = never;
   }
   report_metrics_on_strand();
   resume_in_place(wake);
   drive_on_strand();
-  arm_idle_on_strand();
+  arm_timers_on_strand();
 }
 
-void log::fail_on_strand(const char* operation, error_code why) {
+void log::fail_on_strand(const char* operation, error_code why) noexcept {
   const shared self = shared_from_this();
   wake_list wake;
   {
     const std::lock_guard lock(mutex_);
     if (!failure_) {
       failure_ = why;
-      failure_text_ = std::string("the log failed: ") + operation + " of segment " +
-                      (writing_.empty() ? std::string("?") : writing_.front()->name) + ": " +
-                      failure_.message() + "; reopen the log";
+      try {
+        failure_text_ = std::string("the log failed: ") + operation + " of segment " +
+                        (writing_.empty() ? std::string("?") : writing_.front()->name) + ": " +
+                        failure_.message() + "; reopen the log";
+      } catch (const std::bad_alloc&) {  // NOLINT: then the code alone says so
+      }
     }
     for (waiter_list* list : {&durable_waiters_, &written_waiters_, &appended_waiters_,
                               &settled_waiters_, &room_waiters_}) {
@@ -335,6 +378,7 @@ void log::fail_on_strand(const char* operation, error_code why) {
         wake.add(*w);
       }
     }
+    wake_keeper_locked(wake);
     kick_at_ = never;
   }
   if (config_.meter) config_.meter->add(metrics::wal_failures, 1, operation);
@@ -344,6 +388,7 @@ void log::fail_on_strand(const char* operation, error_code why) {
 void log::fill_ahead_on_strand() {
   // Under os nothing is synchronous, and writing everything twice would cost what it saves.
   if (zero_in_flight_ || config_.fsync.which() == fsync_policy::kind::os) return;
+  if (!zeroing_.pays()) return;
   segment_ptr target;
   std::uint64_t from = 0;
   std::uint64_t to = 0;
@@ -352,8 +397,7 @@ void log::fill_ahead_on_strand() {
     if (failure_ || closing_ || abandoned_ || segments_.empty() || writing_.empty()) return;
     const engine::extent& active = tail_.extents().back();
     const std::uint64_t head = active.end - active.base;
-    const std::uint64_t lead_bytes = std::min(
-        std::max(2 * (tail_.head() - opened_at_), zero_lead_bytes_min), config_.segment_bytes_max);
+    const std::uint64_t lead_bytes = std::min(zeroing_.lead_bytes(), config_.segment_bytes_max);
     target = segments_.newest();
     from = std::max(target->filled, block_ceil(head));
     to = std::min(target->allocated, head + lead_bytes);
@@ -365,8 +409,10 @@ void log::fill_ahead_on_strand() {
       to = std::min(target->allocated, lead_left);
     }
     // Whole pieces, unless the segment ends before.
-    if (from >= to || (to - from < zero_piece_bytes && to != target->allocated)) return;
-    to = block_floor(std::min(to, from + zero_piece_bytes));
+    const std::uint64_t piece_bytes =
+        std::min<std::uint64_t>(zeroing_.piece_bytes(), storage::zeros_bytes);
+    if (from >= to || (to - from < piece_bytes && to != target->allocated)) return;
+    to = block_floor(std::min(to, from + piece_bytes));
     from = block_floor(from);
     if (from >= to || target->write_file == nullptr) return;
     zero_in_flight_ = true;
@@ -405,11 +451,20 @@ void log::zero_completed(storage::io_request& request) noexcept {
   self.settle_on_strand();
 }
 
-void log::arm_window_locked() {
-  asio::post(strand_, [self = shared_from_this()] { self->arm_window_on_strand(); });
+void log::arm_timers_on_strand() noexcept {
+  try {
+    arm_window_on_strand();
+    arm_idle_on_strand();
+  } catch (const std::bad_alloc&) {
+    ask_again_on_strand();
+  }
 }
 
 void log::arm_window_on_strand() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!window_wanted_ || closing_ || abandoned_) return;
+  }
   window_timer_.expires_after(config_.fsync.window());
   window_timer_.async_wait(
       asio::bind_executor(strand_, [weak = weak_from_this()](const error_code& ec) {
@@ -422,10 +477,12 @@ void log::arm_window_on_strand() {
         }
         self->drive_on_strand();
       }));
+  const std::lock_guard lock(mutex_);
+  window_wanted_ = false;
 }
 
 void log::arm_idle_on_strand() {
-  if (idle_armed_) return;
+  if (idle_armed_ || config_.access == access::read_only) return;
   {
     const std::lock_guard lock(mutex_);
     if (failure_ || closing_ || abandoned_ || tail_.last_is_marker()) return;
@@ -433,7 +490,6 @@ void log::arm_idle_on_strand() {
     if (!wants_marker_locked()) return;
     idle_head_ = tail_.head();
   }
-  idle_armed_ = true;
   idle_timer_.expires_after(idle_after);
   idle_timer_.async_wait(
       asio::bind_executor(strand_, [weak = weak_from_this()](const error_code& ec) {
@@ -451,6 +507,7 @@ void log::arm_idle_on_strand() {
         }
         self->settle_on_strand();
       }));
+  idle_armed_ = true;
 }
 
 void log::report_metrics_on_strand() {

@@ -1,24 +1,22 @@
 // Opening a log: what is in the directory, what of it survives, and how it goes on.
 
+#include "wal/opening.hpp"
+
 #include <boost/asio/error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cstring>
-#include <map>
-#include <random>
+#include <utility>
 
-#include "engine/chain_scanner.hpp"
-#include "engine/recovery.hpp"
 #include "format/frame_scan.hpp"
+#include "storage/storage_source.hpp"
 #include "wal/blocks.hpp"
+#include "wal/complete_config.hpp"
 #include "wal/identity_file.hpp"
-#include "wal/log.hpp"
-#include "wal/segment_file_reader.hpp"
+#include "wal/stock.hpp"
 
 namespace nori {
 
@@ -32,127 +30,20 @@ namespace {
 // A directory whose last owner in this process is still winding down is waited for this long.
 constexpr auto lock_patience = std::chrono::seconds(5);
 
-// Refuses bad values and fills in what is left to us.
-void complete_config(config& options) {
-  const auto refuse = [](const std::string& what) { throw_error(errc::invalid_config, what); };
-  if (options.dir.empty()) refuse("config.dir is empty");
-  if (options.segment_bytes_max < segment_bytes_lowest ||
-      options.segment_bytes_max > segment_bytes_highest) {
-    refuse("config.segment_bytes_max is " + std::to_string(options.segment_bytes_max) +
-           ": 64 KiB to 4 GiB are allowed");
-  }
-  if (options.segment_bytes_max % format::block_bytes != 0) {
-    refuse("config.segment_bytes_max is not a multiple of 4096");
-  }
-  if (!std::has_single_bit(options.buffer_bytes_max) ||
-      options.buffer_bytes_max < buffer_bytes_lowest ||
-      options.buffer_bytes_max > buffer_bytes_highest) {
-    refuse("config.buffer_bytes_max is " + std::to_string(options.buffer_bytes_max) +
-           ": a power of two from 64 KiB to 1 GiB is allowed");
-  }
-  const std::size_t most = std::min<std::uint64_t>(
-      {options.buffer_bytes_max / 2, options.segment_bytes_max / 2, record_bytes_highest});
-  if (options.record_bytes_max == 0) options.record_bytes_max = most;
-  if (options.record_bytes_max > most) {
-    refuse("config.record_bytes_max is " + std::to_string(options.record_bytes_max) + ": 1 to " +
-           std::to_string(most) +
-           " are allowed, half of buffer_bytes_max and of segment_bytes_max");
-  }
-  if (options.fsync.which() == fsync_policy::kind::batch &&
-      (options.fsync.window() <= std::chrono::milliseconds(0) ||
-       options.fsync.window() > std::chrono::hours(1))) {
-    refuse("config.fsync: the window is " + std::to_string(options.fsync.window().count()) +
-           " ms: 1 ms to 1 h are allowed");
-  }
-  if (options.backend > backend::threads) refuse("config.backend is no known backend");
-  if (options.recovery > recovery_mode::salvage) refuse("config.recovery is no known mode");
-  if (options.verify > verification::everything) refuse("config.verify is no known verification");
-  if (options.access > access::read_only) refuse("config.access is no known access");
-  if (options.access == access::read_only && options.recovery == recovery_mode::salvage) {
-    refuse("config.recovery: salvage writes, config.access is read_only");
-  }
-}
+// Who only reads a log in use finds it damaged at most so often in the same way, and for so long.
+constexpr int same_damage_attempts = 10;
+constexpr auto reading_patience = std::chrono::seconds(5);
 
-std::uint32_t random_epoch(std::uint32_t other_than) {
-  std::random_device source;
-  for (;;) {
-    const std::uint32_t epoch = source();
-    if (epoch != 0 && epoch != other_than) return epoch;
-  }
-}
-
-format::log_id random_log_id() {
-  std::random_device source;
+format::log_id random_log_id(storage::storage& on) {
   format::log_id id;
   for (std::size_t i = 0; i < id.size(); i += 4) {
-    const std::uint32_t word = source();
+    const std::uint32_t word = on.random_word();
     std::memcpy(id.data() + i, &word, 4);
   }
   return id;
 }
 
-// Bytes that the staging file holds for a segment.
-struct staged_piece {
-  std::uint64_t segment_id;
-  std::uint64_t offset;  ///< in the segment
-  std::size_t from;      ///< in the doubled image of the staging file
-  std::size_t bytes;
-};
-
-// Where the log ends.
-struct log_end {
-  std::uint64_t segment_id = 0;  ///< 0: no segment was begun
-  std::uint64_t offset = 0;
-  engine::chain_state chain;
-};
-
-class opening {
- public:
-  opening(config options, log::storage_factory make_storage)
-      : config_(std::move(options)), make_storage_(std::move(make_storage)) {}
-
-  asio::awaitable<opened_parts> recover();
-  recovery_info info;
-
- private:
-  bool writable() const noexcept { return config_.access == access::read_write; }
-  bool salvages() const noexcept { return config_.recovery == recovery_mode::salvage; }
-
-  asio::awaitable<void> lock_directory();
-  asio::awaitable<void> take_stock();
-  asio::awaitable<void> read_identity(bool there, const std::vector<engine::segment_file>& files);
-  asio::awaitable<engine::segment_file> look_at(const storage::directory_entry& entry,
-                                                std::uint64_t id);
-  asio::awaitable<void> verify_sealed();
-  asio::awaitable<void> verify_sealed_end(const engine::segment_file& sealed,
-                                          const format::segment_header& next, bool whole);
-  asio::awaitable<void> find_end();
-  void follow_staging(const engine::chain_scanner& scanner);
-  asio::awaitable<void> salvage_from(std::uint64_t segment_id, std::uint64_t offset,
-                                     std::uint64_t bytes, std::string why);
-  asio::awaitable<void> set_aside(std::uint64_t segment_id, std::string why);
-  asio::awaitable<void> carry_staged();
-  asio::awaitable<void> clear_up();
-  asio::awaitable<opened_parts> assemble();
-  segment_file_reader reader_of(storage::file_ptr file, const engine::segment_file& of) const;
-  static engine::chain_state chain_before(const format::segment_header& header);
-  void refuse_damage(const std::string& what) const;
-
-  config config_;
-  log::storage_factory make_storage_;
-  std::optional<storage::completion_executor> strand_;
-  std::shared_ptr<storage::storage> files_;
-  format::log_identity identity_;
-  bool identity_there_ = false;
-  engine::catalog catalog_;
-  std::vector<std::byte> staging_;  ///< twice over, so that no frame wraps
-  std::vector<staged_piece> staged_;
-  log_end end_;
-  std::uint64_t records_before_ = 0;  ///< in deleted segments
-  log_end file_end_;  ///< where the newest segment's file ends, without the staging file
-  std::map<std::uint64_t, std::uint64_t> sealed_ends_;
-  std::vector<std::string> leftovers_;
-};
+}  // namespace
 
 void opening::refuse_damage(const std::string& what) const {
   throw_error(errc::corruption, config_.dir.string() + ": " + what + "; nothing was changed");
@@ -168,34 +59,20 @@ asio::awaitable<void> opening::lock_directory() {
     if (!others_wind_down || std::chrono::steady_clock::now() > patience_ends) {
       throw_error(errc::locked, config_.dir.string());
     }
-    asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::milliseconds(1));
-    co_await timer.async_wait(asio::use_awaitable);
+    const asio::any_io_executor here = co_await asio::this_coro::executor;
+    co_await storage::pause_for(std::chrono::milliseconds(1), here, files_->simulated_clock());
   }
 }
 
-asio::awaitable<engine::segment_file> opening::look_at(const storage::directory_entry& entry,
-                                                       std::uint64_t id) {
-  engine::segment_file file;
-  file.id = id;
-  file.bytes = entry.bytes;
-  const storage::file_ptr opened = co_await files_->open(entry.name, storage::open_mode::read);
-  std::array<std::byte, segment_header_bytes> bytes{};
-  const std::size_t got =
-      co_await storage::read_at(*files_, opened, 0, bytes.data(), bytes.size(), entry.name);
-  file.header = format::check_segment_header({bytes.data(), got});
-  co_return file;
-}
-
+// `early` was read before the files were listed.
 asio::awaitable<void> opening::read_identity(bool there,
+                                             std::optional<format::identity_check> early,
                                              const std::vector<engine::segment_file>& files) {
   const std::string name(format::identity_file_name);
   std::string damage = "the file \"" + name + "\" is missing";
   if (there) {
-    const storage::file_ptr file = co_await files_->open(name, storage::open_mode::read);
-    std::array<std::byte, format::log_identity_bytes> bytes{};
-    const std::size_t got =
-        co_await storage::read_at(*files_, file, 0, bytes.data(), bytes.size(), name);
-    const format::identity_check check = format::check_log_identity({bytes.data(), got});
+    if (!early) early = co_await look_at_identity(*files_);
+    const format::identity_check& check = *early;
     if (check.verdict == format::header_verdict::valid) {
       identity_ = check.identity;
       identity_there_ = true;
@@ -223,7 +100,7 @@ asio::awaitable<void> opening::read_identity(bool there,
   // What it counted is not known: whatever is there.
   identity_.last_segment_id = files.empty() ? 0 : files.back().id;
   if (!identity_there_) {
-    identity_.log = random_log_id();
+    identity_.log = random_log_id(*files_);
     identity_.first_segment_id = files.empty() ? 1 : files.front().id;
     identity_there_ = true;
   }
@@ -233,10 +110,19 @@ asio::awaitable<void> opening::take_stock() {
   std::vector<engine::segment_file> files;
   bool identity = false;
   bool staging = false;
-  for (const storage::directory_entry& entry : co_await files_->list()) {
+  std::optional<format::identity_check> early;
+  if (!writable()) {
+    // It counts segments: read later, it could count one that the listing does not have yet.
+    try {
+      early = co_await look_at_identity(*files_);
+    } catch (const system_error&) {
+      // Whether it is there, the listing says.
+    }
+  }
+  for (const storage::directory_entry& entry : co_await list_newest_first(*files_)) {
     if (!entry.regular) continue;
     if (const auto id = format::parse_segment_file_name(entry.name)) {
-      files.push_back(co_await look_at(entry, *id));
+      files.push_back(co_await look_at_segment(*files_, *id, entry.bytes));
     } else if (entry.name == format::identity_file_name) {
       identity = true;
     } else if (entry.name == format::staging_file_name) {
@@ -248,7 +134,7 @@ asio::awaitable<void> opening::take_stock() {
     }
   }
   std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-  co_await read_identity(identity, files);
+  co_await read_identity(identity, early, files);
   if (!identity_there_) {
     info.created = true;
     co_return;
@@ -516,144 +402,6 @@ asio::awaitable<void> opening::find_end() {
   }
 }
 
-// In strict mode this throws. Otherwise everything from here on is kept aside and cut off.
-asio::awaitable<void> opening::salvage_from(std::uint64_t segment_id, std::uint64_t offset,
-                                            std::uint64_t bytes, std::string why) {
-  if (!salvages()) refuse_damage(why);
-  info.corruption_detected = true;
-  info.clean_close = false;
-  info.salvage_report.push_back(why);
-  // Newest first: a crash in between leaves a log that is damaged in the same place.
-  std::vector<std::uint64_t> later;
-  for (const auto& file : catalog_.begun) {
-    if (file.id > segment_id) later.push_back(file.id);
-  }
-  for (const auto& file : catalog_.unbegun) {
-    if (file.id > segment_id) later.push_back(file.id);
-  }
-  std::sort(later.rbegin(), later.rend());
-  identity_.last_segment_id = segment_id;
-  co_await write_identity(*files_, identity_);
-  for (const std::uint64_t id : later) co_await set_aside(id, "dropped with what follows it");
-  std::erase_if(catalog_.begun, [&](const auto& file) { return file.id > segment_id; });
-  catalog_.unbegun.clear();
-  if (!staging_.empty()) {
-    // Left where it is, it would tell the next opening of what was dropped.
-    const std::string name(format::staging_file_name);
-    const std::string aside = "salvaged-" + std::to_string(random_epoch(0)) + "-" + name;
-    co_await files_->rename(name, aside);
-    co_await files_->sync_directory();
-    info.salvaged_files.push_back(aside);
-  }
-  staging_.clear();
-  staged_.clear();
-  info.bytes_from_staging = 0;
-  if (segment_id == 0 || bytes <= offset) co_return;
-
-  const std::string name = format::segment_file_name(segment_id);
-  const std::string aside = "salvaged-" + std::to_string(segment_id) + "-" +
-                            std::to_string(offset) + "-" + std::to_string(random_epoch(0)) +
-                            ".bytes";
-  {
-    const storage::file_ptr from = co_await files_->open(name, storage::open_mode::write);
-    const storage::file_ptr to = co_await files_->open(aside, storage::open_mode::create);
-    segment_file_reader reader(*files_, from, name, bytes);
-    // Block by block, so that direct I/O is aligned: the file begins with the block that holds
-    // the damage.
-    constexpr std::size_t piece_bytes = std::size_t{1} << 20;
-    const unique_blocks piece = allocate_blocks(piece_bytes);
-    const std::uint64_t begin = block_floor(offset);
-    for (std::uint64_t at = begin; at < bytes; at += piece_bytes) {
-      const auto some =
-          static_cast<std::size_t>(std::min<std::uint64_t>(piece_bytes, block_ceil(bytes - at)));
-      co_await reader.read(at, piece.get(), some);
-      co_await storage::write_at(*files_, to, at - begin, piece.get(), some, false, aside);
-    }
-    co_await storage::sync(*files_, to, aside);
-    co_await files_->sync_directory();
-    // Nothing of it may come back to life: the rest of the block becomes zeros, the file ends.
-    co_await reader.read(begin, piece.get(), format::block_bytes);
-    std::memset(piece.get() + (offset - begin), 0, format::block_bytes - (offset - begin));
-    co_await storage::write_at(*files_, from, begin, piece.get(), format::block_bytes, true, name);
-    co_await files_->truncate(from, begin + format::block_bytes);
-    co_await storage::sync(*files_, from, name);
-  }
-  info.bytes_truncated += bytes - offset;
-  info.salvaged_files.push_back(aside);
-  for (auto& file : catalog_.begun) {
-    if (file.id == segment_id) file.bytes = block_floor(offset) + format::block_bytes;
-  }
-}
-
-asio::awaitable<void> opening::set_aside(std::uint64_t segment_id, std::string why) {
-  const std::string name = format::segment_file_name(segment_id);
-  const std::string aside = "salvaged-" + std::to_string(random_epoch(0)) + "-" + name;
-  co_await files_->rename(name, aside);
-  co_await files_->sync_directory();
-  info.salvaged_files.push_back(aside);
-  if (!why.empty()) info.salvage_report.push_back(name + ": " + why);
-}
-
-// Writes what only the staging file held into its segment, and makes sure that the device has
-// everything that recovery counts: after a failed sync the page cache may claim more than it does.
-asio::awaitable<void> opening::carry_staged() {
-  for (const staged_piece& piece : staged_) {
-    const std::string name = format::segment_file_name(piece.segment_id);
-    const storage::file_ptr to = co_await files_->open(name, storage::open_mode::write);
-    const std::uint64_t size = co_await files_->size(to);
-    segment_file_reader reader(*files_, to, name, size);
-    const std::uint64_t begin = block_floor(piece.offset);
-    const std::uint64_t end = piece.offset + piece.bytes;
-    const std::size_t bytes = block_ceil(end) - begin;
-    if (block_ceil(end) > size) co_await files_->allocate(to, size, block_ceil(end) - size);
-    const unique_blocks blocks = allocate_blocks(bytes);
-    std::memset(blocks.get(), 0, bytes);
-    if (begin != piece.offset) co_await reader.read(begin, blocks.get(), format::block_bytes);
-    std::memcpy(blocks.get() + (piece.offset - begin), staging_.data() + piece.from, piece.bytes);
-    std::memset(blocks.get() + (end - begin), 0, bytes - (end - begin));
-    co_await storage::write_at(*files_, to, begin, blocks.get(), bytes, true, name);
-    co_await storage::sync(*files_, to, name);
-  }
-  if (end_.segment_id == 0 || info.clean_close) co_return;
-  // The last block is written again, and zeros over the first frame that was cut off, also where it
-  // starts a block: what is written there next, if only its zeros arrive before a crash, could be
-  // just what that frame was missing.
-  const std::string name = format::segment_file_name(end_.segment_id);
-  const storage::file_ptr to = co_await files_->open(name, storage::open_mode::write);
-  const std::uint64_t size = co_await files_->size(to);
-  segment_file_reader reader(*files_, to, name, size);
-  const std::uint64_t begin = block_floor(end_.offset - 1);
-  const std::size_t bytes = std::min(block_ceil(end_.offset + 1), block_ceil(size)) - begin;
-  const unique_blocks blocks = allocate_blocks(bytes);
-  co_await reader.read(begin, blocks.get(), format::block_bytes);
-  std::memset(blocks.get() + (end_.offset - begin), 0, bytes - (end_.offset - begin));
-  co_await storage::write_at(*files_, to, begin, blocks.get(), bytes, true, name);
-  co_await storage::sync(*files_, to, name);
-}
-
-asio::awaitable<void> opening::clear_up() {
-  // Everything in it is in its segment now.
-  if (!staging_.empty() && config_.fsync.which() == fsync_policy::kind::always) {
-    leftovers_.emplace_back(format::staging_file_name);
-  }
-  for (const std::uint64_t id : catalog_.deleted) {
-    leftovers_.push_back(format::segment_file_name(id));
-  }
-  format::log_identity wanted = identity_;
-  wanted.last_segment_id = end_.segment_id;
-  std::vector<std::string> surplus;
-  for (const auto& file : catalog_.unbegun) {
-    if (file.id > end_.segment_id) surplus.push_back(format::segment_file_name(file.id));
-  }
-  if (wanted != identity_ || info.corruption_detected) {
-    co_await write_identity(*files_, wanted);
-    identity_ = wanted;
-  }
-  for (const std::string& name : surplus) co_await remove_if_there(*files_, name);
-  for (const std::string& name : leftovers_) co_await remove_if_there(*files_, name);
-  if (!surplus.empty() || !leftovers_.empty()) co_await files_->sync_directory();
-}
-
 asio::awaitable<opened_parts> opening::assemble() {
   segment_set segments;
   segment_ptr active;
@@ -721,7 +469,7 @@ asio::awaitable<opened_parts> opening::assemble() {
       tail.adopt(piece.segment_id, {staging_.data() + piece.from, piece.bytes}, end_.chain);
     }
   } else if (writable()) {
-    tail.begin_epoch(random_epoch(end_.chain.epoch));
+    tail.begin_epoch(random_epoch(*files_, end_.chain.epoch));
   }
   info.valid_records = end_.chain.records - records_before_;
   info.segments = segments.size();
@@ -742,7 +490,7 @@ asio::awaitable<opened_parts> opening::recover() {
           boost::system::errc::make_error_code(boost::system::errc::no_such_file_or_directory),
           config_.dir.string() + " holds no log");
     }
-    identity_.log = random_log_id();
+    identity_.log = random_log_id(*files_);
     identity_.first_segment_id = 1;
     identity_.last_segment_id = 0;
     co_await write_identity(*files_, identity_);
@@ -757,14 +505,13 @@ asio::awaitable<opened_parts> opening::recover() {
   co_return co_await assemble();
 }
 
-}  // namespace
-
 asio::awaitable<wal::opened> log::open(nori::config options) {
   const storage::open_options place{options.dir, options.backend,
                                     options.access == access::read_only};
-  const storage_factory on_disk = [place](storage::completion_executor executor) {
-    return storage::open_storage(place, std::move(executor));
-  };
+  const storage_factory on_disk =
+      [place, source = options.storage](storage::completion_executor executor) {
+        return storage::open_from(source, place, std::move(executor));
+      };
   co_return co_await open(std::move(options), on_disk);
 }
 
@@ -774,14 +521,22 @@ asio::awaitable<wal::opened> log::open(nori::config options, storage_factory mak
   std::optional<opening> steps(std::in_place, options, make_storage);
   std::optional<opened_parts> parts;
   // Who only reads may look at a log while it is written to: what seems damaged may be half of a
-  // write, and files come and go. Then it looks again.
-  for (int attempts_left = options.access == access::read_only ? 10 : 0; !parts;) {
+  // write, and files come and go. Then it looks again: damage stays as it is, a log in use does
+  // not.
+  std::string last_seen;
+  const bool again = options.access == access::read_only;
+  for (int attempts_left = again ? same_damage_attempts : 0; !parts;) {
     try {
       parts = co_await steps->recover();
     } catch (const system_error& error) {
       const bool passing =
           error.code() == errc::corruption ||
           (error.code() == boost::system::errc::no_such_file_or_directory && !steps->info.created);
+      if (again && error.what() != last_seen &&
+          std::chrono::steady_clock::now() - began < reading_patience) {
+        attempts_left = same_damage_attempts;
+        last_seen = error.what();
+      }
       if (!passing || attempts_left-- == 0) throw;
       steps.emplace(options, make_storage);
     }

@@ -5,24 +5,20 @@
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/prefer.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <span>
-#include <type_traits>
 #include <utility>
 
 #include <nori/position.hpp>
 
 #include "engine/tail.hpp"
 #include "format/record_codec.hpp"
+#include "storage/parked_handler.hpp"
 
 namespace nori {
 
@@ -40,13 +36,14 @@ class waiter {
   waiter() = default;
   waiter(const waiter&) = delete;
   waiter& operator=(const waiter&) = delete;
-  ~waiter() { destroy_handler(); }
+  ~waiter() = default;
 
   // What is waited for.
   engine::stream_offset begin = 0;   ///< of an append: its first byte in the stream
   engine::stream_offset target = 0;  ///< satisfied when the mark has reached this
   bool is_append = false;            ///< its frames lie at [begin, target)
   bool stays_laid = false;           ///< cancelling does not take its frames back
+  bool is_background = false;        ///< keeps no context running
   // An append that waits for room is laid by whoever makes room. Without records it is only told.
   const format::prepared_record* records = nullptr;
   std::size_t record_count = 0;
@@ -65,64 +62,27 @@ class waiter {
   /// `at_home`: the handler's executor is the one that the log's strand runs on, so that the strand
   /// may call it as it is. Otherwise its context is kept running until it is called.
   template <typename Handler>
-  void store(Handler&& handler, bool at_home, bool track_work) {
-    using stored = std::decay_t<Handler>;
-    static_assert(sizeof(stored) <= sizeof(storage_));
-    static_assert(alignof(stored) <= alignof(std::max_align_t));
-    if (track_work) {
-      work_ = asio::prefer(asio::get_associated_executor(handler),
-                           asio::execution::outstanding_work.tracked);
-    }
+  void store(Handler&& handler, bool at_home, bool track_work) noexcept {
     at_home_ = at_home;
-    ::new (static_cast<void*>(storage_)) stored(std::forward<Handler>(handler));
-    resume_ = [](waiter& self, bool inline_allowed) {
-      stored* in_place = std::launder(reinterpret_cast<stored*>(self.storage_));
-      stored taken(std::move(*in_place));
-      in_place->~stored();
-      self.resume_ = nullptr;
-      self.destroy_ = nullptr;
-      if (inline_allowed && self.at_home_) {
-        // Ends this object's life.
-        const asio::any_io_executor work = std::move(self.work_);
-        taken();
-        return;
-      }
-      const asio::any_io_executor work = std::move(self.work_);
-      const asio::any_io_executor executor = asio::get_associated_executor(taken);
-      if (inline_allowed) {
-        asio::dispatch(executor, std::move(taken));
-      } else {
-        asio::post(executor, std::move(taken));
-      }
-    };
-    destroy_ = [](waiter& self) {
-      // The handler owns the frame that this object lives in: it must not end inside it.
-      stored* in_place = std::launder(reinterpret_cast<stored*>(self.storage_));
-      const stored taken(std::move(*in_place));
-      in_place->~stored();
-      self.work_ = {};
-    };
+    handler_.store(std::forward<Handler>(handler), track_work);
   }
 
   /// Resumes the coroutine on its executor: at once where that is allowed, which it is on the
   /// log's strand, and this thread is on it.
-  void resume(bool inline_allowed) { resume_(*this, inline_allowed); }
-  [[nodiscard]] bool has_handler() const noexcept { return resume_ != nullptr; }
-
-  /// Destroys the coroutine without resuming it.
-  void destroy_handler() {
-    if (destroy_ == nullptr) return;
-    auto* destroy = std::exchange(destroy_, nullptr);
-    resume_ = nullptr;
-    destroy(*this);
+  void resume(bool inline_allowed) {
+    if (inline_allowed && at_home_) {
+      handler_.call();
+    } else {
+      handler_.post();
+    }
   }
 
+  /// Destroys the coroutine without resuming it.
+  void destroy_handler() noexcept { handler_.destroy(); }
+
  private:
-  void (*resume_)(waiter&, bool) = nullptr;
-  void (*destroy_)(waiter&) = nullptr;
   bool at_home_ = false;
-  asio::any_io_executor work_;
-  alignas(std::max_align_t) std::byte storage_[64];
+  storage::parked_handler handler_;
 };
 
 /// An intrusive list, ordered by target unless used as a queue.

@@ -152,7 +152,9 @@ class consumer_group {
   /// Reads from the checkpoint on, delivers, and saves checkpoints. It never returns; it may be
   /// called again after it has thrown, and goes on with what is in memory.
   /// @throws what a subscription throws; errc::poisonous_event; what on_poison or saving throws.
-  ///   The checkpoint is saved first where it can be.
+  ///   The checkpoint is saved first where it can be. std::bad_alloc: memory ran out. Asio's
+  ///   strand and co_spawn, which it uses, need some of their own: where it runs out in them, also
+  ///   in ack() and nack(), this never returns, or the process ends. The saved checkpoint stays.
   /// @par Cancellation
   /// Every type: the checkpoint is saved, then operation_aborted.
   [[nodiscard]] asio::awaitable<void> run();

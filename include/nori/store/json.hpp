@@ -16,6 +16,7 @@ namespace nori {
 struct json_limits {
   std::size_t bytes_max = std::size_t{4} << 20;  ///< of the text
   std::size_t depth_max = 32;                    ///< arrays and objects within each other; 1 to 512
+  std::size_t members_max = 65536;               ///< of all objects together
 };
 
 /// The value that `text` (one JSON document, RFC 8259, in UTF-8) stands for.

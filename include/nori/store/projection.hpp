@@ -207,7 +207,9 @@ class projection {
   /// @throws fold_error: read() shows the view without that event, as far as `fold` left it alone;
   ///   it is not saved, and the next run begins with what was. What a subscription throws
   ///   (errc::closed when the store was closed; the view was not saved then if the store could
-  ///   not).
+  ///   not). std::bad_alloc: memory ran out. Asio's strand and co_spawn, which it uses, need
+  ///   some of their own: where it runs out in them, this never returns, or the process ends. What
+  ///   was saved stays.
   /// @par Cancellation
   /// Every type: the view is saved, then operation_aborted.
   [[nodiscard]] asio::awaitable<void> run() { return projector_.run(); }

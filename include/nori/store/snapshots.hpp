@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <nori/config.hpp>
 #include <nori/meter.hpp>
 #include <nori/store/event.hpp>
 
@@ -75,6 +76,8 @@ struct snapshot_config {
   std::size_t keep = 2;                           ///< of each stream; 1 to 8
   std::size_t bytes_max = std::size_t{64} << 20;  ///< of one, as it is in its file
   std::shared_ptr<nori::meter> meter;             ///< or null
+  /// As config::storage.
+  std::shared_ptr<nori::storage_source> storage;
 };
 
 namespace store {
