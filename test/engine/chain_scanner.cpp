@@ -6,6 +6,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -258,6 +259,24 @@ BOOST_AUTO_TEST_CASE(proof_is_the_first_later_frame_whose_watermark_reaches_the_
     }
   }
   BOOST_TEST(proofs > rounds);
+}
+
+BOOST_AUTO_TEST_CASE(the_last_sequences_have_proof_and_nothing_proves_one_behind_the_last) {
+  // As a hostile header may have it: numbers end, and do not begin again.
+  const std::uint64_t last = UINT64_MAX;
+  std::array<std::byte, format::frame_header_bytes> bytes{};
+  const auto frame_of = [&](std::uint64_t sequence) {
+    format::frame_header frame;
+    frame.kind = frame_kind::marker;
+    frame.sequence = sequence;
+    format::seal_frame(bytes.data(), frame, seed);
+  };
+  frame_of(last);
+  BOOST_TEST(find_proof(bytes, seed, last - 1, 4096).has_value());
+  BOOST_TEST(!find_proof(bytes, seed, last, 4096).has_value());
+  frame_of(1);
+  BOOST_TEST(!find_proof(bytes, seed, last, 4096).has_value());
+  BOOST_TEST(!find_proof(bytes, seed, last + 1, 4096).has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -19,10 +19,8 @@
 
 namespace nori::engine::test {
 
-/// A promise that was not kept.
-struct violation : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+using nori::test::must;
+using nori::test::violation;
 
 /// Bugs that the checks must find.
 enum class planted_bug {
@@ -64,6 +62,14 @@ class crash_log {
     std::uint64_t states = 0;   ///< of them different from all others of the same log
     std::uint64_t reopened = 0;
     std::uint64_t torn = 0;
+
+    figures& operator+=(const figures& more) {
+      crashes += more.crashes;
+      states += more.states;
+      reopened += more.reopened;
+      torn += more.torn;
+      return *this;
+    }
   };
   [[nodiscard]] const figures& counted() const { return counted_; }
 
@@ -82,9 +88,6 @@ class crash_log {
   void check_crashes_of_recovery(position end);
   void begin_at(const recovered_log& found);
   [[nodiscard]] std::uint32_t random_epoch();
-  static void must(bool holds, const char* fact) {
-    if (!holds) throw violation(fact);
-  }
 
   random_source& random_;
   const bool synchronous_;
@@ -363,10 +366,11 @@ inline void crash_log::check_crashes() {
   const position acked = acknowledged();
   disk_.for_each_subset(random_, 10, 20, [&](const std::vector<bool>& arrived) {
     ++counted_.crashes;
+    const std::uint64_t hash = disk_.hash_after(arrived);
+    if (!seen_.insert(hash ^ (acked.segment_id << 48) ^ (acked.offset << 20)).second) return;
+    ++counted_.states;
     disk_.with_crash(arrived, [&] {
-      if (!seen_.insert(disk_.hash() ^ (acked.segment_id << 48) ^ (acked.offset << 20)).second)
-        return;
-      ++counted_.states;
+      must(disk_.hash() == hash, "the state that was asked for");
       check(recover(disk_.device(), identity_));
     });
   });
@@ -435,6 +439,45 @@ inline void crash_log::crash_and_reopen() {
     lay_batch(last_cut_off_);
     drive();
   }
+}
+
+/// One log through several lives. After every event, or one in so many, all crashes are looked at.
+inline void live(crash_log& log, random_source& random, std::size_t one_in) {
+  for (std::size_t lives = 1 + random.below(4); lives != 0; --lives) {
+    for (std::size_t steps = 1 + random.below(60); steps != 0; --steps) {
+      log.happen();
+      if (random.below(one_in) == 0) log.check_crashes();
+    }
+    log.crash_and_reopen();
+  }
+}
+
+struct crash_control {
+  planted_bug bug;
+  bool synchronous;
+  const char* name;
+};
+inline constexpr crash_control crash_controls[] = {
+    {planted_bug::skips_sync, true, "a durable write that is not synced"},
+    {planted_bug::skips_sync, false, "a sync that does nothing"},
+    {planted_bug::acknowledges_written, false, "acknowledging what is only written"},
+    {planted_bug::keeps_epoch, true, "going on in the old epoch"},
+    {planted_bug::keeps_torn_frame, false, "leaving a torn frame that starts a block"},
+    {planted_bug::ignores_marks, false, "a watermark ahead of what is durable"},
+};
+
+/// By which broken promise the bug shows; empty where it does not in `logs_max` logs.
+inline std::string found_by_crashes(const crash_control& control, random_source& random,
+                                    std::size_t logs_max) {
+  for (std::size_t logs = 0; logs != logs_max; ++logs) {
+    crash_log log(random, control.synchronous, control.bug);
+    try {
+      live(log, random, 8);
+    } catch (const violation& broken) {
+      return broken.what();
+    }
+  }
+  return {};
 }
 
 }  // namespace nori::engine::test

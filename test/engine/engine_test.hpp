@@ -9,26 +9,17 @@
 #include <cstring>
 #include <map>
 #include <memory>
-#include <ostream>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <nori/position.hpp>
 
 #include "engine/chain_scanner.hpp"
 #include "engine/tail.hpp"
 #include "format/record_codec.hpp"
 #include "storage/mapped_ring.hpp"
+#include "support/position_text.hpp"
 #include "support/random_source.hpp"
-
-namespace nori {
-
-inline std::ostream& operator<<(std::ostream& out, const position& at) {
-  return out << at.segment_id << ':' << at.offset;
-}
-
-}  // namespace nori
+#include "support/violation.hpp"
 
 namespace nori::engine::test {
 
@@ -113,7 +104,7 @@ inline void list_frames(std::uint64_t segment_id, std::span<const std::byte> byt
       format::decoded_record body;
       const auto verdict = format::decode_record(
           bytes.subspan(at + format::frame_header_bytes, frame.header.length), ~0ull, body);
-      BOOST_REQUIRE(verdict == format::decode_verdict::valid);
+      nori::test::must(verdict == format::decode_verdict::valid);
       frame.value = body.stored_value;
     }
     at += format::frame_bytes(frame.header.length);

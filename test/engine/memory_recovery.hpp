@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,9 +22,24 @@ struct recovered_log {
   std::vector<std::uint64_t> surplus;  ///< segments that were never begun
 };
 
+/// By memcmp, since most of the bytes that recovery looks at are zeros.
+inline bool is_zero(std::span<const std::byte> bytes) {
+  return bytes.empty() || (bytes.front() == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+/// Bugs that the checks must find.
+enum class recovery_bug {
+  none,
+  ignores_proof,    ///< whatever follows the first bad frame is a torn tail
+  trusts_sealed,    ///< sealed segments are not read
+  always_suspects,  ///< every torn tail is taken for damage
+};
+
 /// What opening a log decides, over images of its segment files: the same steps in the same order,
 /// without the staging file, and with every sealed segment verified.
-inline recovered_log recover(const segment_images& images, const format::log_identity& identity) {
+inline recovered_log recover(const segment_images& images, const format::log_identity& identity,
+                             recovery_bug bug = recovery_bug::none) {
   recovered_log result;
   std::vector<segment_file> files;
   for (const auto& [id, bytes] : images) {
@@ -39,7 +55,7 @@ inline recovered_log recover(const segment_images& images, const format::log_ide
     const byte_vector& bytes = images.at(id);
     return std::span(bytes).subspan(std::min<std::size_t>(offset, bytes.size()));
   };
-  for (std::size_t i = 0; i + 1 < found.begun.size(); ++i) {
+  for (std::size_t i = 0; i + 1 < found.begun.size() && bug != recovery_bug::trusts_sealed; ++i) {
     const segment_file& sealed = found.begun[i];
     const format::segment_header& next = found.begun[i + 1].header.header;
     chain_scanner scanner(format::segment_seed(identity.log, sealed.id),
@@ -68,8 +84,7 @@ inline recovered_log recover(const segment_images& images, const format::log_ide
     reach_bytes += newest.bytes;
     const auto rest = rest_of(newest.id, last.offset);
     evidence.batch_open = scanner.offset() != last.offset;
-    evidence.rest_zero =
-        std::all_of(rest.begin(), rest.end(), [](std::byte b) { return b == std::byte{0}; });
+    evidence.rest_zero = is_zero(rest);
     evidence.proof = find_proof(rest, seed, result.chain.sequence + 1, reach_bytes).has_value();
   }
   for (const segment_file& file : found.unbegun) {
@@ -81,7 +96,11 @@ inline recovered_log recover(const segment_images& images, const format::log_ide
     }
   }
   result.surplus.insert(result.surplus.end(), found.deleted.begin(), found.deleted.end());
-  const end_verdict verdict = judge_end(evidence);
+  if (bug == recovery_bug::ignores_proof) evidence.proof = false;
+  end_verdict verdict = judge_end(evidence);
+  if (bug == recovery_bug::always_suspects && verdict == end_verdict::torn_tail) {
+    verdict = end_verdict::corruption;
+  }
   if (verdict == end_verdict::corruption) result.damage = "acknowledged data is damaged";
   result.clean = verdict == end_verdict::clean_end;
   return result;

@@ -272,4 +272,15 @@ BOOST_AUTO_TEST_CASE(what_a_removal_of_unbegun_segments_left_over_is_not_part_of
   BOOST_TEST(names(judge_files(begun, identity(5)), 6, "is missing"));
 }
 
+BOOST_AUTO_TEST_CASE(what_a_listing_missed_is_named_newest_first) {
+  using ids = std::vector<std::uint64_t>;
+  const auto missing = [](ids there, std::size_t most) { return missing_segments(there, most); };
+  BOOST_TEST(missing({}, 9) == ids{});
+  BOOST_TEST(missing({4}, 9) == ids{});
+  BOOST_TEST(missing({3, 4, 5}, 9) == ids{});
+  BOOST_TEST(missing({8, 3, 6}, 9) == (ids{7, 5, 4}));
+  BOOST_TEST(missing({8, 3, 6}, 2) == (ids{7, 5}));
+  BOOST_TEST(missing({1, UINT64_MAX}, 1) == (ids{UINT64_MAX - 1}));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

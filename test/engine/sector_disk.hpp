@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <span>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@ class sector_disk {
 
   void create(std::uint64_t segment_id, const byte_vector& bytes) {
     device_[segment_id] = byte_vector(bytes.size());
+    hashes_[segment_id].assign(bytes.size() / sector_bytes, 0);
     hash_ ^= mix(segment_id * 31 + bytes.size());
     for (std::size_t at = 0; at != bytes.size(); at += sector_bytes) {
       put(segment_id, at / sector_bytes, sector_at(bytes, at));
@@ -32,6 +34,7 @@ class sector_disk {
     create_empty_sectors(segment_id);
     hash_ ^= mix(segment_id * 31 + device_[segment_id].size());
     device_.erase(segment_id);
+    hashes_.erase(segment_id);
   }
 
   /// Starts a write of whole sectors; returns its number.
@@ -42,7 +45,8 @@ class sector_disk {
       const sector content = sector_at(bytes, at);
       // One that changes nothing makes no difference to a crash.
       if (newest(segment_id, index) != content) {
-        pending_.push_back({writes_, segment_id, index, content});
+        pending_.push_back(
+            {writes_, segment_id, index, content, hash_of(segment_id, index, content.data())});
       }
     }
     return writes_;
@@ -52,7 +56,7 @@ class sector_disk {
     if (!durable) return;
     for (const pending_sector& each : std::vector<pending_sector>(pending_)) {
       if (each.write != write) continue;
-      put(each.segment_id, each.index, each.content);
+      put(each);
       // What was on its way there before is overtaken.
       std::erase_if(pending_, [&](const pending_sector& other) {
         return other.write <= write && other.segment_id == each.segment_id &&
@@ -67,7 +71,7 @@ class sector_disk {
   }
   void finish_sync() {
     for (const pending_sector& each : pending_) {
-      if (each.covered) put(each.segment_id, each.index, each.content);
+      if (each.covered) put(each);
     }
     std::erase_if(pending_, [](const pending_sector& each) { return each.covered; });
   }
@@ -77,6 +81,14 @@ class sector_disk {
   /// Of what the device has.
   [[nodiscard]] std::uint64_t hash() const { return hash_; }
 
+  /// What hash() would be after such a crash.
+  [[nodiscard]] std::uint64_t hash_after(const std::vector<bool>& arrived) const {
+    std::uint64_t sum = hash_;
+    for (std::size_t i = 0; i != pending_.size(); ++i) {
+      if (arrived[i]) sum ^= before(i, arrived) ^ pending_[i].hash;
+    }
+    return sum;
+  }
   /// The power fails when those pending sectors have arrived that `arrived` says: runs `look` on
   /// what the device has then, and takes them back.
   template <typename Look>
@@ -86,18 +98,17 @@ class sector_disk {
       const pending_sector& each = pending_[i];
       if (!arrived[i]) continue;
       undo.push_back({0, each.segment_id, each.index,
-                      sector_at(device_[each.segment_id], each.index * sector_bytes)});
-      put(each.segment_id, each.index, each.content);
+                      sector_at(device_[each.segment_id], each.index * sector_bytes),
+                      hashes_[each.segment_id][each.index]});
+      put(each);
     }
     look();
-    for (std::size_t i = undo.size(); i-- != 0;) {
-      put(undo[i].segment_id, undo[i].index, undo[i].content);
-    }
+    for (std::size_t i = undo.size(); i-- != 0;) put(undo[i]);
   }
   /// The same for good; everything else is lost.
   void crash(const std::vector<bool>& arrived) {
     for (std::size_t i = 0; i != pending_.size(); ++i) {
-      if (arrived[i]) put(pending_[i].segment_id, pending_[i].index, pending_[i].content);
+      if (arrived[i]) put(pending_[i]);
     }
     pending_.clear();
   }
@@ -139,6 +150,7 @@ class sector_disk {
     std::uint64_t segment_id;
     std::uint64_t index;
     sector content;
+    std::uint64_t hash;  ///< of the content in its place
     bool done = false;
     bool covered = false;  ///< the sync in flight is for it, too
   };
@@ -162,9 +174,25 @@ class sector_disk {
     }
   }
   void put(std::uint64_t segment_id, std::uint64_t index, const sector& content) {
-    std::byte* const at = device_.at(segment_id).data() + index * sector_bytes;
-    hash_ ^= hash_of(segment_id, index, at) ^ hash_of(segment_id, index, content.data());
-    std::memcpy(at, content.data(), sector_bytes);
+    put({0, segment_id, index, content, hash_of(segment_id, index, content.data())});
+  }
+  void put(const pending_sector& what) {
+    std::uint64_t& hash = hashes_.at(what.segment_id)[what.index];
+    hash_ ^= hash ^ what.hash;
+    hash = what.hash;
+    std::memcpy(device_.at(what.segment_id).data() + what.index * sector_bytes, what.content.data(),
+                sector_bytes);
+  }
+  /// The hash of what pending sector `i` finds in its place when those before it arrived.
+  [[nodiscard]] std::uint64_t before(std::size_t i, const std::vector<bool>& arrived) const {
+    const pending_sector& what = pending_[i];
+    while (i-- != 0) {
+      if (arrived[i] && pending_[i].index == what.index &&
+          pending_[i].segment_id == what.segment_id) {
+        return pending_[i].hash;
+      }
+    }
+    return hashes_.at(what.segment_id)[what.index];
   }
   static std::uint64_t mix(std::uint64_t x) {
     x ^= x >> 31;
@@ -183,6 +211,7 @@ class sector_disk {
   }
 
   segment_images device_;
+  std::map<std::uint64_t, std::vector<std::uint64_t>> hashes_;  ///< of the sectors of device_
   std::vector<pending_sector> pending_;
   std::size_t writes_ = 0;
   std::uint64_t hash_ = 0;

@@ -370,4 +370,74 @@ BOOST_AUTO_TEST_CASE(the_frame_that_a_write_cuts_is_known) {
   BOOST_TEST(cut > 0u);
 }
 
+BOOST_AUTO_TEST_CASE(what_lies_outside_of_the_stream_has_its_answers) {
+  memory_log log;
+  lay(log.end, {"one"}, 0);
+  const extent& active = log.end.extents().back();
+  const stream_offset head = log.end.head();
+  // The head belongs to the last segment.
+  BOOST_TEST(log.end.extent_at(head).segment_id == active.segment_id);
+  // No write goes beyond the head, and none ends before a segment begins.
+  BOOST_TEST(log.end.cut_by(head + block_bytes) == head + block_bytes);
+  BOOST_TEST(log.end.cut_by(active.base) == active.base);
+
+  // Opened behind something: what lies before its block is not in the stream.
+  const position end{5, 3 * block_bytes + 64};
+  tail opened(log.ring->data(), log.ring->bytes(), settings_with(small_segment), end.segment_id,
+              end.offset, {7, 1, 2, 3, 3 * block_bytes});
+  BOOST_TEST(opened.stream_of({5, block_bytes}) == 0u);
+  BOOST_TEST(opened.stream_of(end) == opened.head());
+  // The write of the block around the end cuts no frame that is known.
+  BOOST_TEST(opened.cut_by(opened.head()) == opened.head());
+}
+
+BOOST_AUTO_TEST_CASE(a_segment_says_whether_its_file_had_another_before) {
+  for (const bool reused : {false, true}) {
+    memory_log log;
+    log.end.begin_segment(1, 0, reused);
+    log.submit();
+    const auto head = format::check_segment_header(log.written.at(1));
+    BOOST_REQUIRE(head.verdict == format::header_verdict::valid);
+    BOOST_TEST((head.header.reused == 1) == reused);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(frames_are_adopted_into_the_segment_that_is_there) {
+  memory_log from;
+  lay(from.end, {"one"}, 0);
+  from.submit();
+  memory_log to;
+  to.end.adopt(1, from.written.at(1), from.end.chain());
+  const std::uint64_t half = from.written.at(1).size();
+  lay(from.end, {"two", "three"}, 0);
+  from.submit();
+  const byte_vector& whole = from.written.at(1);
+  to.end.adopt(1, std::span(whole).subspan(half), from.end.chain());
+  to.submit();
+  BOOST_TEST((to.written == from.written));
+  BOOST_TEST(to.end.extents().size() == from.end.extents().size());
+}
+
+BOOST_AUTO_TEST_CASE(cancelling_counts_records_alone) {
+  memory_log log;
+  log.end.begin_epoch(9);
+  log.end.begin_segment(1, 0);
+  log.submit();
+  log.end.begin_epoch(10);
+  const stream_offset begin = log.end.head();
+  lay(log.end, {"one"}, 0);  // behind the frame of the epoch
+  const stream_offset middle = log.end.head();
+  lay(log.end, {"two"}, 0);
+  log.end.cancel(begin + frame_header_bytes, middle);
+  // What is cancelled once more is a filler already.
+  log.end.cancel(begin + frame_header_bytes, middle);
+  BOOST_TEST(log.end.chain().records == 1u);
+  log.submit();
+  const std::vector<seen_frame> frames = read_back(log.written);
+  BOOST_REQUIRE(frames.size() == 3u);
+  BOOST_TEST((frames[0].header.kind == frame_kind::epoch));
+  BOOST_TEST((frames[1].header.kind == frame_kind::filler));
+  BOOST_TEST(frames[2].value == "two");
+}
+
 BOOST_AUTO_TEST_SUITE_END()

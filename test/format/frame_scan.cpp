@@ -12,7 +12,7 @@ using namespace nori::format::test;
 
 namespace {
 
-constexpr std::uint32_t seed = 0x5eed;
+constexpr std::uint32_t scan_seed = 0x5eed;
 
 void place(byte_vector& bytes, std::size_t at, const byte_vector& frame) {
   BOOST_REQUIRE(at + frame.size() <= bytes.size());
@@ -23,14 +23,15 @@ byte_vector frame_of(std::uint64_t sequence, const byte_vector& body, std::uint3
   frame_header header;
   header.sequence = sequence;
   header.durable_lag = lag;
-  return sealed_frame(header, body, seed);
+  return sealed_frame(header, body, scan_seed);
 }
 
 /// By trying everywhere.
 std::optional<std::size_t> find_slowly(const byte_vector& bytes, std::size_t from,
                                        const frame_pattern& pattern) {
   for (std::size_t at = (from + 7) / 8 * 8; at < bytes.size(); at += 8) {
-    const frame_check check = check_frame(std::span(bytes).subspan(at), seed, bytes.size() - at);
+    const frame_check check =
+        check_frame(std::span(bytes).subspan(at), scan_seed, bytes.size() - at);
     if (check.verdict == frame_verdict::valid && pattern.matches(check.header)) return at;
   }
   return std::nullopt;
@@ -69,12 +70,12 @@ BOOST_AUTO_TEST_CASE(finds_a_frame_at_every_aligned_offset_and_at_no_other) {
     const auto found = [&](std::size_t from, std::uint32_t with_seed, std::uint64_t minimum) {
       return find_frame(bytes, from, with_seed, minimum).value_or(SIZE_MAX);
     };
-    BOOST_TEST(found(0, seed, 1) == expected);
-    BOOST_TEST(found(at, seed, 1) == expected);
-    BOOST_TEST(found(at + 1, seed, 1) == SIZE_MAX);
-    BOOST_TEST(found(0, seed, 3) == expected);
-    BOOST_TEST(found(0, seed, 4) == SIZE_MAX);
-    BOOST_TEST(found(0, seed + 1, 1) == SIZE_MAX);
+    BOOST_TEST(found(0, scan_seed, 1) == expected);
+    BOOST_TEST(found(at, scan_seed, 1) == expected);
+    BOOST_TEST(found(at + 1, scan_seed, 1) == SIZE_MAX);
+    BOOST_TEST(found(0, scan_seed, 3) == expected);
+    BOOST_TEST(found(0, scan_seed, 4) == SIZE_MAX);
+    BOOST_TEST(found(0, scan_seed + 1, 1) == SIZE_MAX);
   }
 }
 
@@ -82,9 +83,9 @@ BOOST_AUTO_TEST_CASE(does_not_find_a_frame_that_reaches_past_the_end) {
   const byte_vector frame = frame_of(3, byte_vector(20, std::byte{7}));
   for (std::size_t n = 0; n <= frame.size(); ++n) {
     const byte_vector bytes(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(n));
-    BOOST_TEST(find_frame(bytes, 0, seed, 3).has_value() == (n == frame.size()));
-    BOOST_TEST(!find_frame(bytes, n, seed, 3).has_value());
-    BOOST_TEST(!find_frame(bytes, SIZE_MAX, seed, 3).has_value());
+    BOOST_TEST(find_frame(bytes, 0, scan_seed, 3).has_value() == (n == frame.size()));
+    BOOST_TEST(!find_frame(bytes, n, scan_seed, 3).has_value());
+    BOOST_TEST(!find_frame(bytes, SIZE_MAX, scan_seed, 3).has_value());
   }
 }
 
@@ -95,11 +96,11 @@ BOOST_AUTO_TEST_CASE(a_pattern_selects_by_sequence_watermark_and_previous_crc) {
     header.sequence = sequence;
     header.durable_lag = sequence < 10 ? 5 : 2;
     header.previous_crc = static_cast<std::uint32_t>(100 + sequence);
-    const byte_vector frame = sealed_frame(header, {}, seed);
+    const byte_vector frame = sealed_frame(header, {}, scan_seed);
     bytes.insert(bytes.end(), frame.begin(), frame.end());
   }
   const auto first = [&](frame_pattern pattern) {
-    const auto at = frame_scanner(bytes, seed).next(0, pattern);
+    const auto at = frame_scanner(bytes, scan_seed).next(0, pattern);
     return at ? *at / 32 + 1 : 0;  // the sequence
   };
   BOOST_TEST(first({}) == 1u);
@@ -120,12 +121,12 @@ BOOST_AUTO_TEST_CASE(find_frame_takes_sequences_that_fit_into_the_bytes) {
   for (const auto& [sequence, found] :
        {std::pair{99u, false}, {100u, true}, {110u, true}, {111u, false}}) {
     place(bytes, 64, frame_of(sequence, {}));
-    BOOST_TEST(find_frame(bytes, 0, seed, 100).has_value() == found);
+    BOOST_TEST(find_frame(bytes, 0, scan_seed, 100).has_value() == found);
   }
   frame_header last;
   last.sequence = UINT64_MAX;
-  place(bytes, 64, sealed_frame(last, {}, seed));
-  BOOST_TEST(find_frame(bytes, 0, seed, UINT64_MAX - 2).has_value());
+  place(bytes, 64, sealed_frame(last, {}, scan_seed));
+  BOOST_TEST(find_frame(bytes, 0, scan_seed, UINT64_MAX - 2).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(finds_what_trying_everywhere_finds) {
@@ -138,10 +139,10 @@ BOOST_AUTO_TEST_CASE(finds_what_trying_everywhere_finds) {
       place(bytes, random.below(3000), frame);  // over one another, at times
     }
     const frame_pattern pattern{.sequence_min = random.below(4)};
-    frame_scanner scanner(bytes, seed);
+    frame_scanner scanner(bytes, scan_seed);
     for (std::size_t from = 0; from < bytes.size(); from += 1 + random.below(200)) {
       const auto expected = find_slowly(bytes, from, pattern);
-      BOOST_TEST((frame_scanner(bytes, seed).next(from, pattern) == expected));
+      BOOST_TEST((frame_scanner(bytes, scan_seed).next(from, pattern) == expected));
       BOOST_TEST((scanner.next(from, pattern) == expected));
     }
   }
@@ -158,7 +159,7 @@ BOOST_AUTO_TEST_CASE(hostile_lengths_cost_linear_time_and_hide_nothing) {
     place(bytes, places[1], frame_of(1001, random.bytes(5000)));
     place(bytes, places[2], frame_of(1002, random.bytes(size / 4 + 3)));
 
-    frame_scanner scanner(bytes, seed);
+    frame_scanner scanner(bytes, scan_seed);
     const auto found = find_all(scanner, {});
     BOOST_TEST(found == std::vector<std::size_t>(std::begin(places), std::end(places)),
                boost::test_tools::per_element());
@@ -179,10 +180,10 @@ BOOST_AUTO_TEST_CASE(long_frames_within_long_frames_are_found_in_linear_time) {
     header.length = static_cast<std::uint32_t>(bytes.size());
     byte_vector outer(frame_header_bytes);
     outer.insert(outer.end(), bytes.begin(), bytes.end());
-    seal_frame(outer.data(), header, seed);
+    seal_frame(outer.data(), header, scan_seed);
     bytes = std::move(outer);
   }
-  frame_scanner scanner(bytes, seed);
+  frame_scanner scanner(bytes, scan_seed);
   const auto found = find_all(scanner, {});
   BOOST_TEST(found.size() == depth);
   for (std::size_t i = 0; i != found.size(); ++i) BOOST_TEST(found[i] == 32 * i);
@@ -196,11 +197,11 @@ BOOST_AUTO_TEST_CASE(bytes_that_are_not_hostile_are_hashed_once) {
     const byte_vector frame = frame_of(sequence, random.bytes(random.below(400)));
     bytes.insert(bytes.end(), frame.begin(), frame.end());
   }
-  frame_scanner scanner(bytes, seed);
+  frame_scanner scanner(bytes, scan_seed);
   BOOST_TEST(find_all(scanner, {.sequence_max = 1999}).size() == 1999u);
   BOOST_TEST(scanner.hashed_bytes() <= bytes.size());
 
-  frame_scanner picky(bytes, seed);
+  frame_scanner picky(bytes, scan_seed);
   BOOST_TEST(find_all(picky, {.sequence_max = 1999, .watermark_min = 1990}).size() == 9u);
   BOOST_TEST(picky.hashed_bytes() <= std::uint64_t{9 * 440});
 }

@@ -27,7 +27,7 @@ byte_vector body_of(std::initializer_list<int> bytes) {
   return body;
 }
 
-decode_verdict verdict_of(const byte_vector& body, std::uint64_t bytes_limit = limit) {
+decode_verdict record_verdict_of(const byte_vector& body, std::uint64_t bytes_limit = limit) {
   decoded_record decoded;
   return decode_record(body, bytes_limit, decoded);
 }
@@ -191,11 +191,11 @@ BOOST_AUTO_TEST_CASE(every_proper_prefix_is_malformed) {
     const byte_vector body = encoded_body(what, 1234567890123);
     for (std::size_t n = 0; n != body.size(); ++n) {
       const byte_vector prefix(body.begin(), body.begin() + static_cast<std::ptrdiff_t>(n));
-      BOOST_TEST((verdict_of(prefix) == decode_verdict::malformed));
+      BOOST_TEST((record_verdict_of(prefix) == decode_verdict::malformed));
     }
     byte_vector longer = body;
     longer.push_back(std::byte{0});
-    BOOST_TEST((verdict_of(longer) == decode_verdict::malformed));
+    BOOST_TEST((record_verdict_of(longer) == decode_verdict::malformed));
   }
 }
 
@@ -227,17 +227,18 @@ BOOST_AUTO_TEST_CASE(reserved_attributes_are_refused_by_name) {
   for (unsigned attributes = 0; attributes != 256; ++attributes) {
     const byte_vector body = body_of({static_cast<int>(attributes), 0, 0});
     const bool reserved = (attributes & 0xc0) != 0 || (attributes & 0x0c) == 0x0c;
-    BOOST_TEST((verdict_of(body) == decode_verdict::unknown_attribute) == reserved);
+    BOOST_TEST((record_verdict_of(body) == decode_verdict::unknown_attribute) == reserved);
   }
 }
 
 BOOST_AUTO_TEST_CASE(varints_have_one_spelling) {
   // Attributes, key length 1, value length as given, key, value.
-  BOOST_TEST((verdict_of(body_of({0, 1, 1, 'k', 'v'})) == decode_verdict::valid));
-  BOOST_TEST((verdict_of(body_of({0, 1, 0x81, 0x00, 'k', 'v'})) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(body_of({0, 1, 1, 'k', 'v'})) == decode_verdict::valid));
   BOOST_TEST(
-      (verdict_of(body_of({0, 0x81, 0x80, 0x00, 1, 'k', 'v'})) == decode_verdict::malformed));
-  BOOST_TEST((verdict_of(body_of({0, 0x80, 0x00, 0})) == decode_verdict::malformed));
+      (record_verdict_of(body_of({0, 1, 0x81, 0x00, 'k', 'v'})) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(body_of({0, 0x81, 0x80, 0x00, 1, 'k', 'v'})) ==
+              decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(body_of({0, 0x80, 0x00, 0})) == decode_verdict::malformed));
 
   // A version term of ten bytes: 2^64 - 1, then values beyond, then an eleventh byte.
   const auto with_term = [](std::initializer_list<int> last) {
@@ -251,33 +252,34 @@ BOOST_AUTO_TEST_CASE(varints_have_one_spelling) {
   BOOST_TEST((decode_record(with_term({1, 0}), limit, decoded) == decode_verdict::valid));
   BOOST_TEST(decoded.version.term == UINT64_MAX);
   for (const int tenth : {0, 2, 3, 0x7f})
-    BOOST_TEST((verdict_of(with_term({tenth, 0})) == decode_verdict::malformed));
-  BOOST_TEST((verdict_of(with_term({0x81, 1, 0})) == decode_verdict::malformed));
-  BOOST_TEST((verdict_of(with_term({0xff, 0x7f})) == decode_verdict::malformed));
+    BOOST_TEST((record_verdict_of(with_term({tenth, 0})) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(with_term({0x81, 1, 0})) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(with_term({0xff, 0x7f})) == decode_verdict::malformed));
 }
 
 BOOST_AUTO_TEST_CASE(lengths_that_overflow_when_added_are_malformed) {
   // key length 2^64 - 1, value length 2: together 1, which is what is left.
   byte_vector body = body_of({0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 'x'});
-  BOOST_TEST((verdict_of(body) == decode_verdict::malformed));
-  BOOST_TEST((verdict_of(body, UINT64_MAX) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(body) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(body, UINT64_MAX) == decode_verdict::malformed));
   body = body_of({0, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 'x'});
-  BOOST_TEST((verdict_of(body, UINT64_MAX) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(body, UINT64_MAX) == decode_verdict::malformed));
 }
 
 BOOST_AUTO_TEST_CASE(times_beyond_63_bits_are_malformed) {
   record_view what{.key = "k", .time_to_live = std::chrono::milliseconds::max()};
-  BOOST_TEST((verdict_of(encoded_body(what, INT64_MAX)) == decode_verdict::valid));
-  BOOST_TEST((verdict_of(encoded_body(what, std::uint64_t{1} << 63)) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(encoded_body(what, INT64_MAX)) == decode_verdict::valid));
+  BOOST_TEST(
+      (record_verdict_of(encoded_body(what, std::uint64_t{1} << 63)) == decode_verdict::malformed));
   what.time_to_live = std::chrono::milliseconds(-1);  // as a varint: 2^64 - 1
-  BOOST_TEST((verdict_of(encoded_body(what)) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(encoded_body(what)) == decode_verdict::malformed));
 }
 
 BOOST_AUTO_TEST_CASE(key_and_value_are_bounded_together) {
   const byte_vector body = encoded_body({.key = "12345", .value = "123456789"});
-  BOOST_TEST((verdict_of(body, 14) == decode_verdict::valid));
+  BOOST_TEST((record_verdict_of(body, 14) == decode_verdict::valid));
   for (std::uint64_t bytes = 0; bytes != 14; ++bytes)
-    BOOST_TEST((verdict_of(body, bytes) == decode_verdict::too_large));
+    BOOST_TEST((record_verdict_of(body, bytes) == decode_verdict::too_large));
 }
 
 BOOST_AUTO_TEST_CASE(a_value_that_shrinks_is_stored_compressed) {
@@ -312,16 +314,18 @@ BOOST_AUTO_TEST_CASE(a_value_that_does_not_shrink_is_stored_as_it_is_and_says_wh
 
 BOOST_AUTO_TEST_CASE(a_compressed_value_is_smaller_than_the_value_and_not_empty) {
   const std::string value(100, 'a');
-  BOOST_TEST(
-      (verdict_of(compressed_body(compression::lz4, 100, lz4_of(value))) == decode_verdict::valid));
+  BOOST_TEST((record_verdict_of(compressed_body(compression::lz4, 100, lz4_of(value))) ==
+              decode_verdict::valid));
   const std::string same(100, 'a');
+  BOOST_TEST((record_verdict_of(compressed_body(compression::lz4, 100, same)) ==
+              decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(compressed_body(compression::lz4, 99, same)) ==
+              decode_verdict::malformed));
   BOOST_TEST(
-      (verdict_of(compressed_body(compression::lz4, 100, same)) == decode_verdict::malformed));
+      (record_verdict_of(compressed_body(compression::lz4, 101, same)) == decode_verdict::valid));
   BOOST_TEST(
-      (verdict_of(compressed_body(compression::lz4, 99, same)) == decode_verdict::malformed));
-  BOOST_TEST((verdict_of(compressed_body(compression::lz4, 101, same)) == decode_verdict::valid));
-  BOOST_TEST((verdict_of(compressed_body(compression::lz4, 100, {})) == decode_verdict::malformed));
-  BOOST_TEST((verdict_of(compressed_body(compression::none, 100, lz4_of(value))) ==
+      (record_verdict_of(compressed_body(compression::lz4, 100, {})) == decode_verdict::malformed));
+  BOOST_TEST((record_verdict_of(compressed_body(compression::none, 100, lz4_of(value))) ==
               decode_verdict::malformed));
 }
 
@@ -330,8 +334,10 @@ BOOST_AUTO_TEST_CASE(compression_bombs_are_refused_before_anything_is_allocated)
   for (const compression how : {compression::lz4, compression::zstd}) {
     const std::string stored = how == compression::lz4 ? lz4_of(value) : zstd_of(value);
     // "k" takes one byte of the limit.
-    BOOST_TEST((verdict_of(compressed_body(how, limit, stored)) == decode_verdict::too_large));
-    BOOST_TEST((verdict_of(compressed_body(how, limit - 1, stored)) == decode_verdict::valid));
+    BOOST_TEST(
+        (record_verdict_of(compressed_body(how, limit, stored)) == decode_verdict::too_large));
+    BOOST_TEST(
+        (record_verdict_of(compressed_body(how, limit - 1, stored)) == decode_verdict::valid));
     // Honest about the limit, or not: what comes out is never more than what was stated.
     BOOST_TEST(
         (decompressed(compressed_body(how, limit - 1, stored)) == decode_verdict::bad_compression));

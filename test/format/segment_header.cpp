@@ -52,7 +52,9 @@ void set_field(byte_vector& bytes, std::size_t block, std::size_t offset, Intege
   std::memcpy(start + block_bytes - 4, &crc, 4);
 }
 
-header_verdict verdict_of(const byte_vector& bytes) { return check_segment_header(bytes).verdict; }
+header_verdict header_verdict_of(const byte_vector& bytes) {
+  return check_segment_header(bytes).verdict;
+}
 
 }  // namespace
 
@@ -104,7 +106,7 @@ BOOST_AUTO_TEST_CASE(both_copies_damaged_are_damaged) {
     flip_bit(bytes, 8 * (block_bytes + second));
     for (std::size_t at = 0; at != block_bytes; ++at) {
       flip_bit(bytes, 8 * at);
-      if (verdict_of(bytes) != header_verdict::damaged) BOOST_ERROR("byte " << at);
+      if (header_verdict_of(bytes) != header_verdict::damaged) BOOST_ERROR("byte " << at);
       flip_bit(bytes, 8 * at);
     }
     flip_bit(bytes, 8 * (block_bytes + second));
@@ -112,7 +114,7 @@ BOOST_AUTO_TEST_CASE(both_copies_damaged_are_damaged) {
   // One gone, one damaged.
   std::fill_n(bytes.begin(), block_bytes, std::byte{0});
   flip_bit(bytes, 8 * (block_bytes + 50));
-  BOOST_TEST((verdict_of(bytes) == header_verdict::damaged));
+  BOOST_TEST((header_verdict_of(bytes) == header_verdict::damaged));
 }
 
 BOOST_AUTO_TEST_CASE(too_few_bytes_are_damaged_and_zeros_are_zero) {
@@ -122,10 +124,10 @@ BOOST_AUTO_TEST_CASE(too_few_bytes_are_damaged_and_zeros_are_zero) {
        {std::size_t{1}, std::size_t{100}, block_bytes, block_bytes + 1, segment_header_bytes - 1}) {
     BOOST_TEST(
         (check_segment_header(std::span(bytes).first(n)).verdict == header_verdict::damaged));
-    BOOST_TEST((verdict_of(byte_vector(n)) == header_verdict::zero));
+    BOOST_TEST((header_verdict_of(byte_vector(n)) == header_verdict::zero));
   }
-  BOOST_TEST((verdict_of({}) == header_verdict::zero));
-  BOOST_TEST((verdict_of(byte_vector(segment_header_bytes)) == header_verdict::zero));
+  BOOST_TEST((header_verdict_of({}) == header_verdict::zero));
+  BOOST_TEST((header_verdict_of(byte_vector(segment_header_bytes)) == header_verdict::zero));
 }
 
 BOOST_AUTO_TEST_CASE(what_follows_the_header_is_not_looked_at) {
@@ -154,15 +156,16 @@ BOOST_AUTO_TEST_CASE(a_version_whose_crc_is_wrong_is_damage) {
   random_source random;
   byte_vector bytes = stored(random_header(random));
   bytes[8] = bytes[block_bytes + 8] = std::byte{2};
-  BOOST_TEST((verdict_of(bytes) == header_verdict::damaged));
+  BOOST_TEST((header_verdict_of(bytes) == header_verdict::damaged));
 }
 
 BOOST_AUTO_TEST_CASE(another_magic_is_not_a_segment) {
   random_source random;
-  BOOST_TEST((verdict_of(random.bytes(segment_header_bytes)) == header_verdict::not_a_segment));
+  BOOST_TEST(
+      (header_verdict_of(random.bytes(segment_header_bytes)) == header_verdict::not_a_segment));
   byte_vector identity = stored(log_identity{});
   identity.resize(segment_header_bytes, std::byte{1});
-  BOOST_TEST((verdict_of(identity) == header_verdict::not_a_segment));
+  BOOST_TEST((header_verdict_of(identity) == header_verdict::not_a_segment));
 }
 
 BOOST_AUTO_TEST_CASE(bytes_that_version_1_leaves_zero_must_be_zero) {
@@ -173,7 +176,7 @@ BOOST_AUTO_TEST_CASE(bytes_that_version_1_leaves_zero_must_be_zero) {
     set_field(bytes, 0, offset, std::uint8_t{1});
     BOOST_TEST(check_segment_header(bytes).copy_damaged);
     set_field(bytes, 1, offset, std::uint8_t{1});
-    BOOST_TEST((verdict_of(bytes) == header_verdict::damaged));
+    BOOST_TEST((header_verdict_of(bytes) == header_verdict::damaged));
   }
 }
 
@@ -183,7 +186,7 @@ BOOST_AUTO_TEST_CASE(ids_and_sequences_count_from_1) {
     byte_vector bytes = stored(random_header(random));
     set_field(bytes, 0, offset, std::uint64_t{0});
     set_field(bytes, 1, offset, std::uint64_t{0});
-    BOOST_TEST((verdict_of(bytes) == header_verdict::damaged));
+    BOOST_TEST((header_verdict_of(bytes) == header_verdict::damaged));
   }
 }
 

@@ -10,11 +10,11 @@ BEGIN {
   may["storage"]    = "vocabulary format storage"
   may["simulated"]  = "vocabulary format storage simulated testing"
   may["log"]        = "vocabulary log"
-  may["wal"]        = "vocabulary format engine storage simulated testing log wal"
+  may["wal"]        = "vocabulary format engine storage log wal"
   may["store_api"]  = "vocabulary log store_api"
   # Helpers for tests of what is built on the store.
   may["store_tests"] = "vocabulary log store_api testing store_tests"
-  may["store"]      = "vocabulary format engine storage simulated testing log wal store_api store"
+  may["store"]      = "vocabulary format engine storage log wal store_api store"
   may["everything"] = "vocabulary log store_api"
   may["program"]    = "vocabulary log testing store_api store_tests everything program"
 
@@ -31,7 +31,7 @@ function group(path) {
   if (path == "include/nori/testing/given_when_then.hpp") return "store_tests"
   if (path ~ /^include\/nori\/testing\//) return "testing"
   if (path ~ /^include\/nori\/[^\/]*$/) return "log"
-  if (path ~ /^src\/storage\/simulated/) return "simulated"
+  if (path ~ /^src\/testing\//) return "simulated"
   if (path ~ /^src\/(format|engine|storage|wal|store)\//) { split(path, part, "/"); return part[2] }
   if (path ~ /^(src\/cli|examples|bench)\//) return "program"
   return ""
@@ -69,7 +69,7 @@ function resolve(from, name, quoted,   beside) {
   if (exists(plain("src/" name))) return plain("src/" name)
   # Not written yet, or misspelt: what it says is enough to judge by.
   if (name ~ /^nori\//) return "include/" name
-  if (name ~ /^(format|engine|storage|wal|store|cli)\//) return "src/" name
+  if (name ~ /^(format|engine|storage|testing|wal|store|cli)\//) return "src/" name
   return ""
 }
 

@@ -138,7 +138,7 @@ const auto nothing_before = [] { return 0; };
 BOOST_AUTO_TEST_SUITE(posix)
 
 BOOST_DATA_TEST_CASE(a_file_is_0600_and_the_directory_0700_whatever_the_umask,
-                     data::make(subjects()), tried) {
+                     data::make(real_subjects()), tried) {
   for (const mode_t mask : {mode_t{0}, mode_t{0777}, mode_t{022}}) {
     const scratch_directory scratch;
     const fs::path dir = scratch.path() / "log";
@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(a_directory_that_others_may_write_to_is_refused) {
   BOOST_TEST(!code_of_opening(scratch.path(), nori::backend::threads, true));
 }
 
-BOOST_DATA_TEST_CASE(nothing_but_a_regular_file_is_opened, data::make(subjects()), tried) {
+BOOST_DATA_TEST_CASE(nothing_but_a_regular_file_is_opened, data::make(real_subjects()), tried) {
   opened_world in(tried);
   const fs::path dir = in.scratch.path();
   in.open("file", open_mode::create);
@@ -215,7 +215,8 @@ BOOST_DATA_TEST_CASE(nothing_but_a_regular_file_is_opened, data::make(subjects()
   for (const auto& each : entries) BOOST_TEST(each.regular == (each.name == "file"), each.name);
 }
 
-BOOST_DATA_TEST_CASE(nothing_is_changed_when_opened_for_reading, data::make(subjects()), tried) {
+BOOST_DATA_TEST_CASE(nothing_is_changed_when_opened_for_reading, data::make(real_subjects()),
+                     tried) {
   const nori::backend backend =
       tried.name == "uring" ? nori::backend::uring : nori::backend::threads;
   const scratch_directory scratch;
@@ -257,7 +258,7 @@ BOOST_DATA_TEST_CASE(nothing_is_changed_when_opened_for_reading, data::make(subj
   BOOST_TEST(entries.size() == 1U);
 }
 
-BOOST_DATA_TEST_CASE(a_read_only_file_system_can_be_read, data::make(subjects()), tried) {
+BOOST_DATA_TEST_CASE(a_read_only_file_system_can_be_read, data::make(real_subjects()), tried) {
   const nori::backend backend =
       tried.name == "uring" ? nori::backend::uring : nori::backend::threads;
   const small_file_system mounted("size=1m,mode=0700");
@@ -286,7 +287,7 @@ BOOST_DATA_TEST_CASE(a_read_only_file_system_can_be_read, data::make(subjects())
 }
 
 BOOST_DATA_TEST_CASE(a_full_file_system_is_an_error_and_leaves_the_file_usable,
-                     data::make(subjects()), tried) {
+                     data::make(real_subjects()), tried) {
   const small_file_system mounted("size=1m,mode=0700");
   if (!mounted) return;
   const fs::path dir = mounted.scratch.path();
@@ -324,7 +325,8 @@ BOOST_DATA_TEST_CASE(a_full_file_system_is_an_error_and_leaves_the_file_usable,
               }) == system_code(ENOSPC)));
 }
 
-BOOST_DATA_TEST_CASE(the_file_size_limit_is_an_error_and_no_signal, data::make(subjects()), tried) {
+BOOST_DATA_TEST_CASE(the_file_size_limit_is_an_error_and_no_signal, data::make(real_subjects()),
+                     tried) {
   opened_world in(tried);
   const file_ptr file = in.open("file", open_mode::create);
   rlimit before{};
@@ -340,7 +342,7 @@ BOOST_DATA_TEST_CASE(the_file_size_limit_is_an_error_and_no_signal, data::make(s
   BOOST_TEST((mapping == system_code(EFBIG)));
 }
 
-BOOST_DATA_TEST_CASE(no_descriptor_is_left_open, data::make(subjects()), tried) {
+BOOST_DATA_TEST_CASE(no_descriptor_is_left_open, data::make(real_subjects()), tried) {
   const auto round = [&] {
     opened_world in(tried);
     aligned_memory memory(block_bytes);
@@ -372,7 +374,7 @@ BOOST_AUTO_TEST_CASE(ring_memory_survives_a_killed_process) {
   BOOST_TEST(static_cast<std::size_t>(std::count(found.begin(), found.end(), 'x')) == found.size());
 }
 
-BOOST_DATA_TEST_CASE(the_lock_goes_with_a_killed_process, data::make(subjects()), tried) {
+BOOST_DATA_TEST_CASE(the_lock_goes_with_a_killed_process, data::make(real_subjects()), tried) {
   opened_world in(tried);
   const int status = run_child("fill_ring_and_die", in.scratch.path(), nothing_before);
   BOOST_TEST_REQUIRE((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
@@ -539,8 +541,8 @@ BOOST_AUTO_TEST_CASE(use_a_refusing_ring) {
   BOOST_TEST(right == 100U);
 }
 
-BOOST_DATA_TEST_CASE(read_cached_gives_what_the_kernel_would_give_at_once, data::make(subjects()),
-                     tried) {
+BOOST_DATA_TEST_CASE(read_cached_gives_what_the_kernel_would_give_at_once,
+                     data::make(real_subjects()), tried) {
   opened_world in(tried);
   std::vector<std::byte> found(4 * block_bytes);
   std::ofstream(in.scratch.path() / "file") << std::string(3 * block_bytes, 'x');

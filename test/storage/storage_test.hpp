@@ -22,9 +22,13 @@
 #include <utility>
 #include <vector>
 
+#include <nori/testing/simulated_disk.hpp>
+
 #include "format/frame.hpp"
 #include "storage/storage.hpp"
+#include "storage/storage_source.hpp"
 #include "support/allocations.hpp"
+#include "support/random_source.hpp"
 #include "support/scratch_directory.hpp"
 
 namespace nori::storage::test {
@@ -54,7 +58,8 @@ inline asio::awaitable<std::shared_ptr<storage>> open_in(std::filesystem::path d
   return open_storage(std::move(options), std::move(executor));
 }
 
-inline const std::vector<subject>& subjects() {
+/// On the file system.
+inline const std::vector<subject>& real_subjects() {
   static const std::vector<subject> all{
       {"uring",
        [](std::filesystem::path dir, completion_executor executor) {
@@ -65,6 +70,22 @@ inline const std::vector<subject>& subjects() {
          return open_in(std::move(dir), std::move(executor), nori::backend::threads);
        }},
   };
+  return all;
+}
+
+inline const std::vector<subject>& subjects() {
+  static const std::vector<subject> all = [] {
+    std::vector<subject> made = real_subjects();
+    made.push_back({"simulated", [](std::filesystem::path dir, completion_executor executor) {
+                      // Its directories last as long as a real one, which is to be opened again.
+                      static const nori::testing::simulated_disk disk{
+                          nori::test::random_source{}()};
+                      open_options options;
+                      options.dir = std::move(dir);
+                      return open_from(disk.storage(), std::move(options), std::move(executor));
+                    }});
+    return made;
+  }();
   return all;
 }
 

@@ -66,6 +66,7 @@ using nori::test::run;
 using nori::test::run_until;
 using nori::test::task;
 using nori::test::write_file;
+using storage::test::real_subjects;
 using storage::test::subject;
 using storage::test::subjects;
 
@@ -111,7 +112,7 @@ BOOST_DATA_TEST_CASE(a_view_of_any_size_comes_back, data::make(subjects()), trie
 }
 
 BOOST_AUTO_TEST_CASE(any_damaged_byte_and_any_cut_is_found) {
-  kept_in in(subjects().back());
+  kept_in in(real_subjects().back());
   in.save("a", 123456789);
   const std::string whole = bytes_of_file(in.path_of("a"));
   BOOST_TEST_REQUIRE(whole.size() == 4096u);
@@ -184,7 +185,7 @@ BOOST_AUTO_TEST_CASE(the_golden_file_is_read_and_would_be_written_like_that) {
 }
 
 BOOST_AUTO_TEST_CASE(another_logs_file_and_another_name_are_foreign) {
-  kept_in in(subjects().back());
+  kept_in in(real_subjects().back());
   in.save("a", 1);
   const derived_files others(*in.on, theirs);
   BOOST_TEST(in.load_from(others, "a").verdict == derived_verdict::foreign);
@@ -194,7 +195,7 @@ BOOST_AUTO_TEST_CASE(another_logs_file_and_another_name_are_foreign) {
 }
 
 BOOST_AUTO_TEST_CASE(what_an_interrupted_save_left_is_in_nobodys_way) {
-  kept_in in(subjects().back());
+  kept_in in(real_subjects().back());
   in.save("a", 1);
   write_file(in.scratch.path() / "checkpoint-a.tmp", std::string(100'001, 'x'));
   BOOST_TEST(in.load("a").through == 1u);
@@ -218,7 +219,7 @@ BOOST_DATA_TEST_CASE(of_saves_at_the_same_time_the_last_call_wins, data::make(su
 }
 
 BOOST_AUTO_TEST_CASE(a_save_that_was_cancelled_while_it_waited_lets_the_others_go_on) {
-  kept_in in(subjects().back());
+  kept_in in(real_subjects().back());
   asio::cancellation_signal cancel;
   task<void> first(in.strand, save_checkpoint_file(in.kept, "a", 1));
   task<void> second(in.strand, save_checkpoint_file(in.kept, "a", 2), cancel.slot());
@@ -247,7 +248,7 @@ BOOST_AUTO_TEST_CASE(names_are_checked) {
   }
   BOOST_TEST(!is_checkpoint_name(std::string_view("a\0b", 3)));
   BOOST_TEST(!is_checkpoint_name(std::string(101, 'x')));
-  kept_in in(subjects().back());
+  kept_in in(real_subjects().back());
   BOOST_CHECK_EXCEPTION(in.save("../x", 1), boost::system::system_error,
                         [](const auto& error) { return error.code() == errc::invalid_event; });
   BOOST_CHECK_THROW((void)in.load("../x"), boost::system::system_error);

@@ -18,6 +18,7 @@
 #include <nori/error.hpp>
 #include <nori/store/codec.hpp>
 #include <nori/store/decoder.hpp>
+#include <nori/store/json.hpp>
 #include <nori/store/json_codec.hpp>
 
 #include "store/bank_account.hpp"
@@ -372,6 +373,30 @@ BOOST_AUTO_TEST_CASE(no_json_is_accepted_that_exceeds_its_bounds) {
   BOOST_TEST(narrow.decode<price>(R"({"cents":1,"currency":"12345"})").has_value());
   BOOST_TEST(narrow.decode<price>(R"({"cents":1,"currency":"123456"})").has_error());
   refusal(errc::invalid_event, [&] { (void)narrow.encode(price{1, "123456"}); });
+}
+
+BOOST_AUTO_TEST_CASE(no_json_is_accepted_that_has_too_many_members) {
+  const auto members = [](std::size_t count) {
+    std::string text = "[{";
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i == count / 2) text += "},{";
+      text += (text.back() == '{' ? "\"" : ",\"") + std::to_string(i) + "\":0";
+    }
+    return text + "}]";
+  };
+  json_limits limits;
+  limits.members_max = 10;
+  const auto ten = parse_json(members(10), limits);
+  BOOST_TEST_REQUIRE(ten.has_value());
+  BOOST_TEST(write_json(*ten, limits) == members(10));
+  BOOST_TEST(parse_json(members(11), limits).has_error());
+  const auto eleven = parse_json(members(11));
+  BOOST_TEST_REQUIRE(eleven.has_value());
+  refusal(errc::invalid_event, [&] { (void)write_json(*eleven, limits); });
+  // Members of the same name are counted, too.
+  BOOST_TEST(parse_json(R"({"a":0,"a":1})", limits).has_value());
+  limits.members_max = 1;
+  BOOST_TEST(parse_json(R"({"a":0,"a":1})", limits).has_error());
 }
 
 BOOST_AUTO_TEST_CASE(what_could_not_be_read_is_not_written) {

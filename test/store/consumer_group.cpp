@@ -38,15 +38,15 @@ using nori::test::scaled;
 using nori::test::task;
 using std::chrono::milliseconds;
 
-group_options named() {
+group_options group_named() {
   group_options options("workers");
   options.save_every_ms = milliseconds(1);
   return options;
 }
 
-class running : public running_consumer<consumer_group> {
+class running_group : public running_consumer<consumer_group> {
  public:
-  explicit running(std::shared_ptr<memory_source> from, group_options options = named())
+  explicit running_group(std::shared_ptr<memory_source> from, group_options options = group_named())
       : running_consumer(std::move(from), std::move(options)) {}
 
   group_delivery next(group_member& of) { return run(io, of.next()); }
@@ -75,7 +75,7 @@ std::shared_ptr<memory_source> source_of_streams(const std::vector<std::string>&
 BOOST_AUTO_TEST_SUITE(consumer_groups)
 
 BOOST_AUTO_TEST_CASE(events_of_a_stream_are_given_one_at_a_time_in_order) {
-  running one(source_of_streams({"a", "a", "b", "a"}));
+  running_group one(source_of_streams({"a", "a", "b", "a"}));
   group_member x = one.group.join();
   group_member y = one.group.join();
   group_delivery a0 = one.next(x);
@@ -107,7 +107,7 @@ BOOST_AUTO_TEST_CASE(events_of_a_stream_are_given_one_at_a_time_in_order) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_given_back_comes_again_and_blocks_its_stream_only) {
-  running one(source_of_streams({"a", "a", "b"}));
+  running_group one(source_of_streams({"a", "a", "b"}));
   group_member x = one.group.join();
   group_delivery a0 = one.next(x);
   const auto before = std::chrono::steady_clock::now();
@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE(what_is_given_back_comes_again_and_blocks_its_stream_only) 
 }
 
 BOOST_AUTO_TEST_CASE(a_member_that_goes_away_gives_back_what_it_has) {
-  running one(source_of_streams({"a", "b"}));
+  running_group one(source_of_streams({"a", "b"}));
   group_member y = one.group.join();
   std::optional<group_member> x(one.group.join());
   group_delivery a0 = one.next(*x);
@@ -149,7 +149,7 @@ BOOST_AUTO_TEST_CASE(a_member_that_goes_away_gives_back_what_it_has) {
 }
 
 BOOST_AUTO_TEST_CASE(a_wait_that_was_cancelled_takes_nothing) {
-  running one(source_of_streams({}));
+  running_group one(source_of_streams({}));
   group_member x = one.group.join();
   asio::cancellation_signal cancel;
   task<group_delivery> waiting(one.io.get_executor(), x.next(), cancel.slot());
@@ -164,7 +164,7 @@ BOOST_AUTO_TEST_CASE(a_wait_that_was_cancelled_takes_nothing) {
 BOOST_AUTO_TEST_CASE(after_a_restart_what_was_not_acknowledged_comes_again) {
   const auto source = source_of_streams({"a", "b", "c", "d"});
   {
-    running one(source);
+    running_group one(source);
     group_member x = one.group.join();
     std::vector<group_delivery> taken;
     for (int i = 0; i < 4; ++i) taken.push_back(one.next(x));
@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(after_a_restart_what_was_not_acknowledged_comes_again) {
     BOOST_TEST(source->checkpoints.at("workers") == 0u);
     BOOST_TEST((code_of([&] { (void)one.next(x); }) == errc::closed));
   }
-  running two(source);
+  running_group two(source);
   group_member x = two.group.join();
   std::vector<group_delivery> taken;
   for (const char* const stream : {"b", "c", "d"}) {
@@ -186,7 +186,7 @@ BOOST_AUTO_TEST_CASE(after_a_restart_what_was_not_acknowledged_comes_again) {
 }
 
 BOOST_AUTO_TEST_CASE(it_can_run_again_and_goes_on_with_what_is_in_memory) {
-  running one(source_of_streams({"a", "b"}));
+  running_group one(source_of_streams({"a", "b"}));
   group_member x = one.group.join();
   group_delivery a0 = one.next(x);
   one.stop();
@@ -203,11 +203,11 @@ BOOST_AUTO_TEST_CASE(it_can_run_again_and_goes_on_with_what_is_in_memory) {
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_read_beyond_the_window) {
-  group_options options = named();
+  group_options options = group_named();
   options.window_events_max = 3;
   const auto source = std::make_shared<memory_source>();
   for (int i = 0; i < 100; ++i) source->append("s" + std::to_string(i), "t");
-  running one(source, options);
+  running_group one(source, options);
   group_member x = one.group.join();
   std::vector<group_delivery> taken;
   for (int i = 0; i < 3; ++i) taken.push_back(one.next(x));
@@ -224,9 +224,9 @@ BOOST_AUTO_TEST_CASE(nothing_is_read_beyond_the_window) {
 }
 
 BOOST_AUTO_TEST_CASE(events_that_are_not_for_the_group_move_its_checkpoint) {
-  group_options options = named();
+  group_options options = group_named();
   options.filter = event_filter(query::of_types({"wanted"}));
-  running one(source_of_streams({"a", "b", "c"}), options);
+  running_group one(source_of_streams({"a", "b", "c"}), options);
   one.until_saved(2);
   one.source->append("a", "wanted");
   one.source->append("a", "t");
@@ -239,12 +239,12 @@ BOOST_AUTO_TEST_CASE(events_that_are_not_for_the_group_move_its_checkpoint) {
 }
 
 BOOST_AUTO_TEST_CASE(the_checkpoint_is_saved_every_so_many_events) {
-  group_options options = named();
+  group_options options = group_named();
   options.save_every_events = 10;
   options.save_every_ms = std::chrono::hours(1);
   const auto source = std::make_shared<memory_source>();
   for (int i = 0; i < 25; ++i) source->append("a", "t");
-  running one(source, options);
+  running_group one(source, options);
   group_member x = one.group.join();
   for (int i = 0; i < 25; ++i) {
     BOOST_TEST(one.next(x).ack());
@@ -258,10 +258,10 @@ BOOST_AUTO_TEST_CASE(the_checkpoint_is_saved_every_so_many_events) {
 }
 
 BOOST_AUTO_TEST_CASE(an_event_out_of_attempts_is_parked_or_stops_the_group) {
-  group_options options = named();
+  group_options options = group_named();
   options.attempts_max = 2;
   {
-    running one(source_of_streams({"a", "a"}), options);
+    running_group one(source_of_streams({"a", "a"}), options);
     group_member x = one.group.join();
     BOOST_TEST(one.next(x).nack());
     BOOST_TEST(one.next(x).nack());
@@ -288,7 +288,7 @@ BOOST_AUTO_TEST_CASE(an_event_out_of_attempts_is_parked_or_stops_the_group) {
     return handler::park(&parked, what.stream + std::to_string(what.global_position) + " after " +
                                       std::to_string(attempts));
   };
-  running one(source_of_streams({"a", "a"}), options);
+  running_group one(source_of_streams({"a", "a"}), options);
   group_member x = one.group.join();
   BOOST_TEST(one.next(x).nack());
   {
@@ -303,7 +303,7 @@ BOOST_AUTO_TEST_CASE(an_event_out_of_attempts_is_parked_or_stops_the_group) {
 }
 
 BOOST_AUTO_TEST_CASE(an_error_ends_it_for_the_members_too) {
-  running one(source_of_streams({}));
+  running_group one(source_of_streams({}));
   group_member x = one.group.join();
   task<group_delivery> waiting(one.io.get_executor(), x.next());
   one.settle();
@@ -316,7 +316,7 @@ BOOST_AUTO_TEST_CASE(an_error_ends_it_for_the_members_too) {
 BOOST_AUTO_TEST_CASE(a_checkpoint_beyond_the_store_is_not_believed) {
   const auto source = source_of_streams({"a"});
   source->checkpoints["workers"] = 1;
-  running one(source);
+  running_group one(source);
   group_member x = one.group.join();
   BOOST_TEST(one.next(x).event().global_position == 0u);
 }
@@ -362,7 +362,7 @@ BOOST_AUTO_TEST_CASE(members_on_several_threads_lose_nothing) {
   } in;
   in.events = scaled(3000);
   const auto source = std::make_shared<memory_source>();
-  group_options options = named();
+  group_options options = group_named();
   options.attempts_max = UINT32_MAX;
   options.window_events_max = 50;
   asio::thread_pool pool(3);
@@ -395,15 +395,15 @@ BOOST_AUTO_TEST_CASE(options_are_checked) {
     return code_of([&] { consumer_group(std::make_shared<memory_source>(), options); }) ==
            errc::invalid_config;
   };
-  BOOST_TEST(!refused(named()));
+  BOOST_TEST(!refused(group_named()));
   BOOST_TEST(refused(group_options("a/b")));
-  group_options options = named();
+  group_options options = group_named();
   options.window_events_max = 0;
   BOOST_TEST(refused(options));
-  options = named();
+  options = group_named();
   options.attempts_max = 0;
   BOOST_TEST(refused(options));
-  options = named();
+  options = group_named();
   options.save_every_events = 0;
   BOOST_TEST(refused(options));
 }

@@ -24,7 +24,7 @@ using delivery = group_core::delivery;
 group_core::time at(int ms) { return group_core::time(std::chrono::milliseconds(ms)); }
 
 // The rules, by looking at everything each time.
-class model {
+class sharing_rules {
  public:
   enum class where { free, taken, delayed, poisonous, done };
   struct event {
@@ -36,7 +36,7 @@ class model {
     int due = 0;
   };
 
-  explicit model(std::uint32_t its_attempts_max) : attempts_max(its_attempts_max) {}
+  explicit sharing_rules(std::uint32_t its_attempts_max) : attempts_max(its_attempts_max) {}
 
   [[nodiscard]] bool is_oldest(const event& what) const {
     for (const event& each : events) {
@@ -93,7 +93,7 @@ class pair {
 
   void offer(std::uint64_t position, const std::string& stream) {
     core.offer(position, stream);
-    model::event one;
+    sharing_rules::event one;
     one.position = position;
     one.stream = stream;
     rules.events.push_back(one);
@@ -109,20 +109,21 @@ class pair {
     expect(given.has_value() == !ready.empty());
     if (!given) return given;
     expect(given->position == std::ranges::min(ready));
-    model::event& what = rules.of(given->position);
-    what.is = model::where::taken;
+    sharing_rules::event& what = rules.of(given->position);
+    what.is = sharing_rules::where::taken;
     what.with = member;
     expect(given->attempt == ++what.attempts);
     return given;
   }
   bool holds(delivery what, std::uint64_t member) {
-    const model::event& one = rules.of(what.position);
-    return one.is == model::where::taken && one.with == member && one.attempts == what.attempt;
+    const sharing_rules::event& one = rules.of(what.position);
+    return one.is == sharing_rules::where::taken && one.with == member &&
+           one.attempts == what.attempt;
   }
   void acknowledge(delivery what, std::uint64_t member) {
     const bool holding = holds(what, member);
     expect(core.acknowledge(what, member) == holding);
-    if (holding) rules.of(what.position).is = model::where::done;
+    if (holding) rules.of(what.position).is = sharing_rules::where::done;
   }
   void give_back(delivery what, std::uint64_t member, int due) {
     const bool holding = holds(what, member);
@@ -131,8 +132,8 @@ class pair {
   }
   void leave(std::uint64_t member) {
     std::size_t count = 0;
-    for (model::event& each : rules.events) {
-      if (each.is != model::where::taken || each.with != member) continue;
+    for (sharing_rules::event& each : rules.events) {
+      if (each.is != sharing_rules::where::taken || each.with != member) continue;
       rules.come_back(each, now, now);
       ++count;
     }
@@ -146,13 +147,13 @@ class pair {
   void settle_poisonous(bool park) {
     const auto found = core.poisonous();
     if (!found) return;
-    model::event& what = rules.of(found->position);
+    sharing_rules::event& what = rules.of(found->position);
     if (park) {
       core.park(found->position);
-      what.is = model::where::done;
+      what.is = sharing_rules::where::done;
     } else {
       core.pardon(found->position);
-      what.is = model::where::free;
+      what.is = sharing_rules::where::free;
       what.attempts = 0;
     }
   }
@@ -162,9 +163,10 @@ class pair {
     expect(core.ready() == !rules.ready().empty());
     std::optional<std::uint64_t> poisonous;
     std::optional<int> due;
-    for (const model::event& each : rules.events) {
-      if (each.is == model::where::poisonous && !poisonous) poisonous = each.position;
-      if (each.is == model::where::delayed) due = std::min(each.due, due.value_or(each.due));
+    for (const sharing_rules::event& each : rules.events) {
+      if (each.is == sharing_rules::where::poisonous && !poisonous) poisonous = each.position;
+      if (each.is == sharing_rules::where::delayed)
+        due = std::min(each.due, due.value_or(each.due));
     }
     expect(core.poisonous().has_value() == poisonous.has_value());
     if (poisonous) expect(core.poisonous()->position == *poisonous);
@@ -174,7 +176,7 @@ class pair {
   void expect(bool holding) { right = right && holding; }
 
   group_core core;
-  model rules;
+  sharing_rules rules;
   int now = 0;
   bool right = true;
 };

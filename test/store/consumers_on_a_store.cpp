@@ -28,7 +28,7 @@ view_definition<counts> by_stream() {
       [](counts& into, const recorded_event& what) { ++into[std::string(what.stream)]; }));
 }
 
-projection_options named() {
+projection_options counts_named() {
   projection_options options("by-stream");
   options.save_every_events = 100;
   options.idle_ms = std::chrono::milliseconds(1);
@@ -61,12 +61,12 @@ class world : public store_in_scratch {
 };
 
 // A projection that runs on a world's context.
-class running {
+class running_counts {
  public:
-  explicit running(world& of) : in(of), view(*of, named(), by_stream()) {
+  explicit running_counts(world& of) : in(of), view(*of, counts_named(), by_stream()) {
     work.emplace(in.io.get_executor(), view.run(), cancel.slot());
   }
-  ~running() { stop(); }
+  ~running_counts() { stop(); }
   void stop() {
     if (!work->done()) cancel.emit(asio::cancellation_type::terminal);
     run_until(in.io, [this] { return work->done(); });
@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(a_view_has_each_event_once_through_restarts_and_crashes) {
     for (std::size_t round = 0; round < 8; ++round) {
       in.append_some(random, 1 + random.below(scaled(120)));
       {
-        running one(in);
+        running_counts one(in);
         run(in.io, one.view.wait_for(in.last));
         BOOST_TEST((one.now() == in.model));
         in.append_some(random, random.below(10));
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(a_view_has_each_event_once_through_restarts_and_crashes) {
       }
     }
     BOOST_TEST(in.segment_files() > 1u);
-    running one(in);
+    running_counts one(in);
     run(in.io, one.view.wait_for(in.last));
     BOOST_TEST((one.now() == in.model));
     BOOST_TEST(in.shows("nori_projection_saves_total{name=\"by-stream\"}"));
@@ -123,13 +123,13 @@ BOOST_AUTO_TEST_CASE(a_damaged_view_is_built_again_and_counted) {
   world in;
   in.append_some(random, 50);
   {
-    running one(in);
+    running_counts one(in);
     run(in.io, one.view.wait_for(in.last));
   }
   const std::filesystem::path file = in.options.log.dir / "projection-by-stream";
   BOOST_TEST_REQUIRE(std::filesystem::exists(file));
-  test::overwrite(file, 90, "\xff");
-  running one(in);
+  nori::test::overwrite(file, 90, "\xff");
+  running_counts one(in);
   run(in.io, one.view.wait_for(in.last));
   BOOST_TEST((one.now() == in.model));
   BOOST_TEST(in.shows("nori_projection_rebuilds_total{name=\"by-stream\"} 2"));
@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE(the_past_of_a_view_is_that_of_the_store) {
     after.push_back(in.model);
   }
   run(in.io, in->sync());
-  const projection<counts> view(*in, named(), by_stream());
+  const projection<counts> view(*in, counts_named(), by_stream());
   const std::vector<found> all = in.read_all();
   for (std::uint64_t i = 0; i < 60; i += 7) {
     BOOST_TEST((run(in.io, view.as_of(i)) == after[i]));
@@ -194,7 +194,7 @@ BOOST_AUTO_TEST_CASE(closing_the_store_ends_what_follows_it) {
   random_source random;
   world in;
   in.append_some(random, 20);
-  projection<counts> view(*in, named(), by_stream());
+  projection<counts> view(*in, counts_named(), by_stream());
   consumer_group group(*in, group_options("workers"));
   task<void> first(in.io.get_executor(), view.run());
   task<void> second(in.io.get_executor(), group.run());

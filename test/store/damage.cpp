@@ -12,9 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using test::bytes_of_file;
-using test::overwrite;
-using test::write_file;
+using nori::test::bytes_of_file;
+using nori::test::overwrite;
+using nori::test::write_file;
 
 std::vector<fs::path> index_files_of(const store_in_scratch& store) {
   std::vector<fs::path> all;

@@ -29,7 +29,7 @@ BOOST_AUTO_TEST_SUITE(going_away)
 BOOST_AUTO_TEST_CASE(coroutines_that_wait_for_a_store_go_away_with_their_context) {
   random_source random;
   for (std::size_t round = scaled(120); round != 0; --round) {
-    const scratch_directory scratch(test::memory_directory());
+    const scratch_directory scratch(nori::test::memory_directory());
     store_config options(scratch.path() / "store");
     options.log.fsync = fsync_policy::os();
     options.log.segment_bytes_max = segment_bytes_lowest;

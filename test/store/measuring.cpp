@@ -12,7 +12,7 @@ BOOST_AUTO_TEST_SUITE(measuring)
 
 BOOST_AUTO_TEST_CASE(appends_reads_and_index_pages_are_counted) {
   store_in_scratch store;
-  const auto meter = std::make_shared<test::counting_meter>();
+  const auto meter = std::make_shared<nori::test::counting_meter>();
   store.options.log.meter = meter;
   store.open();
   constexpr std::uint64_t events = 3000;

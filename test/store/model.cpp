@@ -11,7 +11,7 @@
 namespace nori::store_test {
 namespace {
 
-struct model {
+struct expected_store {
   std::vector<found> events;  ///< by global position
   std::map<std::string, std::vector<std::uint64_t>> streams;
   std::uint64_t first = 0;  ///< events before are deleted
@@ -287,7 +287,7 @@ class comparison {
     std::optional<std::uint64_t> match;
     for (const found& each : model_.events) {
       if (each.global < model_.first || (after && each.global <= *after)) continue;
-      if (model::matches(what, each)) {
+      if (expected_store::matches(what, each)) {
         match = each.global;
         break;
       }
@@ -359,7 +359,7 @@ class comparison {
 
   random_source random_;
   store_in_scratch store_;
-  model model_;
+  expected_store model_;
   event_time now_{std::chrono::seconds(1'000'000'000)};
   event_time latest_{};
 };

@@ -77,10 +77,10 @@ projection_options named(std::uint32_t version = 1) {
   return options;
 }
 
-class running : public running_consumer<projection<digest>> {
+class running_projection : public running_consumer<projection<digest>> {
  public:
-  running(std::shared_ptr<memory_source> from, projection_options options,
-          view_definition<digest> how)
+  running_projection(std::shared_ptr<memory_source> from, projection_options options,
+                     view_definition<digest> how)
       : running_consumer(std::move(from), std::move(options), std::move(how)) {}
 
   void wait_for(std::uint64_t position) { run(io, view.wait_for(position)); }
@@ -102,7 +102,7 @@ std::shared_ptr<memory_source> source_with(std::uint64_t events) {
 BOOST_AUTO_TEST_SUITE(projections)
 
 BOOST_AUTO_TEST_CASE(it_catches_up_and_follows) {
-  running one(source_with(1000), named(), digests());
+  running_projection one(source_with(1000), named(), digests());
   BOOST_TEST((one.now() == digest{}));
   BOOST_TEST(one.view.lag() == 1000u);
   one.wait_for(999);
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(it_catches_up_and_follows) {
 }
 
 BOOST_AUTO_TEST_CASE(an_empty_store_is_no_event) {
-  running one(source_with(0), named(), digests());
+  running_projection one(source_with(0), named(), digests());
   one.io.restart();
   one.io.run_for(std::chrono::milliseconds(20));
   BOOST_TEST(!one.view.through());
@@ -133,7 +133,7 @@ BOOST_AUTO_TEST_CASE(it_goes_on_where_it_was_saved_and_each_event_counts_once) {
   std::uint64_t events = 0;
   for (std::size_t round = 0; round < scaled(50); ++round) {
     for (std::size_t n = random.below(40); n > 0; --n) source->append("s", "t"), ++events;
-    running one(source, named(), digests());
+    running_projection one(source, named(), digests());
     // Stopped anywhere: by cancellation, which saves, or by a crash, which does not.
     one.io.restart();
     for (std::size_t n = random.below(60); n > 0; --n) one.io.poll_one();
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(it_goes_on_where_it_was_saved_and_each_event_counts_once) {
     }
   }
   if (events == 0) source->append("s", "t"), ++events;
-  running last(source, named(), digests());
+  running_projection last(source, named(), digests());
   last.wait_for(events - 1);
   BOOST_TEST((last.now() == digest_of(events)));
 }
@@ -161,7 +161,7 @@ BOOST_AUTO_TEST_CASE(it_is_saved_every_so_many_events_and_when_idle) {
   options.batch_events_max = 1;
   options.save_every_events = 100;
   options.idle_ms = std::chrono::milliseconds(5);
-  running one(source_with(1050), options, digests());
+  running_projection one(source_with(1050), options, digests());
   one.wait_for(1049);
   BOOST_TEST(one.source->views.at("totals").through == 999u);
   BOOST_TEST(one.source->saves == 10u);
@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(it_is_saved_after_a_time_where_events_keep_coming) {
   options.save_every_events = 1'000'000;
   options.save_every_ms = std::chrono::milliseconds(20);
   options.idle_ms = std::chrono::hours(1);
-  running one(source_with(1), options, digests());
+  running_projection one(source_with(1), options, digests());
   one.until([&] {
     one.source->append("s", "t");
     return one.source->saves >= 3;
@@ -187,7 +187,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_match_is_passed_over_and_saved) {
   projection_options options = named();
   options.filter = event_filter(query::of_types({"wanted"}));
   {
-    running one(source, options, digests());
+    running_projection one(source, options, digests());
     one.wait_for(19);
     BOOST_TEST(one.now().count == 0u);
     const std::uint64_t at = source->append("s", "wanted");
@@ -204,7 +204,7 @@ BOOST_AUTO_TEST_CASE(what_is_saved_and_can_not_be_believed_is_built_again) {
   const auto wrong = [](derived kept, std::string_view reason) {
     const auto source = source_with(30);
     source->views["totals"] = std::move(kept);
-    running one(source, named(), digests());
+    running_projection one(source, named(), digests());
     one.wait_for(29);
     BOOST_TEST((one.now() == digest_of(30)), reason);
     BOOST_TEST(source->counted.count(metrics::projection_views_ignored, reason) == 1u, reason);
@@ -229,7 +229,7 @@ BOOST_AUTO_TEST_CASE(the_view_of_an_old_version_serves_while_the_new_one_is_buil
   projection_options options = named(2);
   options.batch_events_max = 7;
   {
-    running one(source, options, how);
+    running_projection one(source, options, how);
     std::size_t old_seen = 0;
     one.until([&] {
       const digest seen = one.now();
@@ -261,7 +261,7 @@ BOOST_AUTO_TEST_CASE(a_rebuild_that_was_interrupted_goes_on) {
   how.from_other_version = [](std::uint32_t, std::string_view) -> std::optional<digest> {
     return digest{4711, 1};
   };
-  running one(source, named(2), how);
+  running_projection one(source, named(2), how);
   one.until([&] { return source->views.size() == 1; });
   BOOST_TEST((one.now() == digest_of(100)));
   BOOST_TEST(source->counted.count(metrics::projection_events, "totals") == 39u);
@@ -273,7 +273,7 @@ BOOST_AUTO_TEST_CASE(a_rebuild_on_demand_replaces_the_view_at_once) {
   source->views["totals"] = derived(49, 1, "4711 1");
   projection_options options = named();
   options.batch_events_max = 7;
-  running one(source, options, digests());
+  running_projection one(source, options, digests());
   one.wait_for(49);
   BOOST_TEST((one.now() == digest{4711, 1}));
   one.io.restart();
@@ -306,7 +306,7 @@ BOOST_AUTO_TEST_CASE(an_error_in_the_fold_function_ends_it_and_tells_where) {
   };
   projection_options options = named();
   options.batch_events_max = 4;
-  running one(source, options, how);
+  running_projection one(source, options, how);
   run_until(one.io, [&] { return one.work->done(); });
   try {
     one.work->get();
@@ -333,7 +333,7 @@ BOOST_AUTO_TEST_CASE(cancelled_it_saves_and_stops_and_can_run_again) {
   for (const auto how : {asio::cancellation_type::terminal, asio::cancellation_type::partial,
                          asio::cancellation_type::total}) {
     const auto source = source_with(42);
-    running one(source, options, digests());
+    running_projection one(source, options, digests());
     one.wait_for(41);
     BOOST_TEST(source->views.empty());
     BOOST_TEST((one.stop(how) == asio::error::operation_aborted));
@@ -355,7 +355,7 @@ BOOST_AUTO_TEST_CASE(a_closed_store_ends_it_with_the_view_saved) {
   projection_options options = named();
   options.idle_ms = std::chrono::hours(1);
   options.save_every_events = 1'000'000;
-  running one(source_with(5), options, digests());
+  running_projection one(source_with(5), options, digests());
   one.wait_for(4);
   one.source->close();
   BOOST_TEST((one.outcome() == errc::closed));
@@ -366,14 +366,14 @@ BOOST_AUTO_TEST_CASE(an_error_while_saving_ends_it) {
   const auto source = source_with(42);
   source->save_error =
       boost::system::errc::make_error_code(boost::system::errc::no_space_on_device);
-  running one(source, named(), digests());
+  running_projection one(source, named(), digests());
   BOOST_TEST((one.outcome() == boost::system::errc::no_space_on_device));
 }
 
 BOOST_AUTO_TEST_CASE(without_a_way_to_save_it_builds_from_the_first_event_each_time) {
   const auto source = source_with(42);
   for (int i = 0; i < 2; ++i) {
-    running one(source, named(), view_definition<digest>(take));
+    running_projection one(source, named(), view_definition<digest>(take));
     one.wait_for(41);
     BOOST_TEST((one.now() == digest_of(42)));
     one.stop();
@@ -383,7 +383,7 @@ BOOST_AUTO_TEST_CASE(without_a_way_to_save_it_builds_from_the_first_event_each_t
 }
 
 BOOST_AUTO_TEST_CASE(the_past_can_be_looked_at) {
-  running one(source_with(20), named(), digests());
+  running_projection one(source_with(20), named(), digests());
   for (std::uint64_t i = 0; i < 20; ++i) {
     BOOST_TEST((run(one.io, one.view.as_of(i)) == digest_of(i + 1)));
     const event_time then = memory_source::time_of(i);

@@ -149,11 +149,12 @@ class interleavings {
 
   std::vector<event> some_events() {
     std::vector<event> made;
-    for (std::size_t i = 1 + random_.below(6); i != 0; --i) {
-      // A few fill a segment.
-      event& added =
-          made.emplace_back(numbered("type-", random_.below(3)),
-                            std::string(random_.below(random_.below(4) == 0 ? 12'000 : 300), 'x'));
+    const std::size_t some = 1 + random_.below(6);
+    // One in a few appends nearly fills a segment, and none is more than one holds.
+    const std::size_t largest = random_.below(2) == 0 ? 30'000 / some : 300;
+    while (made.size() != some) {
+      event& added = made.emplace_back(numbered("type-", random_.below(3)),
+                                       std::string(random_.below(largest), 'x'));
       if (random_.below(2) == 0) added.tags = {numbered("tag-", random_.below(3))};
     }
     return made;
@@ -290,7 +291,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_skipped_or_repeated_through_deletion_and_reopeni
   for (std::size_t stores = scaled(30); stores != 0; --stores) {
     // On a disk other things overtake each other.
     interleavings one(random, stores % 10 == 1 ? std::filesystem::temp_directory_path()
-                                               : test::memory_directory());
+                                               : nori::test::memory_directory());
     for (std::size_t lives = 50; lives != 0; --lives) one.live();
     passes += one.passes();
     events += one.events();

@@ -23,12 +23,12 @@
 
 namespace nori::store_test {
 
-using test::random_source;
-using test::run;
-using test::run_until;
-using test::scaled;
-using test::scratch_directory;
-using test::task;
+using nori::test::random_source;
+using nori::test::run;
+using nori::test::run_until;
+using nori::test::scaled;
+using nori::test::scratch_directory;
+using nori::test::task;
 
 /// An event as it was read, with bytes of its own.
 struct found {
@@ -139,7 +139,7 @@ class store_in_scratch {
   }
   /// Runs what the context still has, so that nothing works in the directory any more.
   void wind_down() {
-    const auto deadline = std::chrono::steady_clock::now() + test::patience;
+    const auto deadline = std::chrono::steady_clock::now() + nori::test::patience;
     io.restart();
     io.run_until(deadline);
   }

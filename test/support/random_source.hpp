@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,18 @@ namespace nori::test {
 /// Randomness whose seed is printed; NORI_TEST_SEED repeats a run.
 class random_source {
  public:
-  random_source() : random_source(choose_seed()) {}
+  random_source() : random_source(choose_seed()) {
+    std::cout << "NORI_TEST_SEED=" << seed_ << std::endl;
+  }
+  /// For who reports the seed himself.
+  explicit random_source(std::uint64_t seed) : seed_(seed), engine_(seed) {}
 
   std::uint64_t operator()() { return engine_(); }
   /// In [0, end).
-  std::size_t below(std::size_t end) { return static_cast<std::size_t>(engine_() % end); }
+  std::size_t below(std::size_t end) {
+    if (end == 0) throw std::logic_error("random_source::below(0): there is no such number");
+    return static_cast<std::size_t>(engine_() % end);
+  }
   std::vector<std::byte> bytes(std::size_t count) {
     std::vector<std::byte> result(count);
     for (std::byte& b : result) b = static_cast<std::byte>(engine_());
@@ -32,14 +40,12 @@ class random_source {
   }
 
  private:
-  explicit random_source(std::uint64_t seed) : engine_(seed) {
-    std::cout << "NORI_TEST_SEED=" << seed << std::endl;
-  }
   static std::uint64_t choose_seed() {
     const char* const given = std::getenv("NORI_TEST_SEED");
     return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
   }
 
+  std::uint64_t seed_;
   std::mt19937_64 engine_;
 };
 

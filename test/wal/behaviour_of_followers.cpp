@@ -41,11 +41,6 @@ asio::awaitable<void> append_several(wal* to, std::string stem, std::size_t coun
   }
 }
 
-std::vector<found> sorted(std::vector<found> all) {
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
-  return all;
-}
-
 read_options following(visibility sees = visibility::acknowledged) {
   read_options how;
   how.follow = true;

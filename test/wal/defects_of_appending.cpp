@@ -46,11 +46,6 @@ void run_all(log_in_scratch& log, std::vector<task<void>>& all) {
   });
 }
 
-std::vector<found> sorted(std::vector<found> all) {
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
-  return all;
-}
-
 // arguments: directory. Appends one record under os, says so, and is killed at once.
 const child_program os_killed("os_killed", [](const std::vector<std::string>& arguments) {
   asio::io_context io;

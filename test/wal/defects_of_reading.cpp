@@ -9,17 +9,6 @@
 namespace nori::wal_test {
 namespace {
 
-std::vector<found> fill(log_in_scratch& log, std::size_t count, std::size_t bytes) {
-  std::vector<found> all;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string key = numbered("key", i);
-    const std::string value(bytes, static_cast<char>('a' + i % 26));
-    const position at = log.append(key, value);
-    all.push_back({at, key, value});
-  }
-  return all;
-}
-
 // Files of `dir` that are deleted and still open.
 std::vector<std::string> pinned(const std::filesystem::path& dir) {
   std::vector<std::string> all;

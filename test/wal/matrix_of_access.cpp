@@ -18,16 +18,6 @@ using test::child_process;
 using test::child_program;
 using test::tell_parent;
 
-std::vector<found> fill(log_in_scratch& log, std::size_t count, std::size_t bytes) {
-  std::vector<found> all;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string key = numbered("key", i);
-    const std::string value(bytes, 'v');
-    all.push_back({log.append(key, value), key, value});
-  }
-  return all;
-}
-
 mode_t mode_of(const std::filesystem::path& path) {
   struct stat status{};
   BOOST_REQUIRE(::stat(path.c_str(), &status) == 0);

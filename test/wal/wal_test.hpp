@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -23,16 +24,13 @@
 #include "support/code_of.hpp"
 #include "support/faulty_storage.hpp"
 #include "support/files.hpp"
+#include "support/position_text.hpp"
 #include "support/random_source.hpp"
 #include "support/run.hpp"
 #include "support/scratch_directory.hpp"
 #include "wal/log.hpp"
 
 namespace nori {
-
-inline std::ostream& operator<<(std::ostream& out, const position& at) {
-  return out << at.segment_id << ':' << at.offset;
-}
 
 inline std::ostream& operator<<(std::ostream& out, errc code) {
   return out << make_error_code(code).message();
@@ -69,6 +67,12 @@ struct found {
     return out << one.at << ' ' << one.key << ' ' << one.value.size() << " bytes";
   }
 };
+
+/// By position.
+inline std::vector<found> sorted(std::vector<found> all) {
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
+  return all;
+}
 
 /// Everything a reader gives until it ends.
 inline asio::awaitable<std::vector<found>> read_rest(reader* from) {
@@ -207,6 +211,18 @@ inline const std::vector<flavour>& policies() {
 
 inline std::string numbered(std::string_view stem, std::size_t number) {
   return std::string(stem) + std::to_string(number);
+}
+
+/// Appends `count` records with values of `bytes` that tell them apart.
+inline std::vector<found> fill(log_in_scratch& log, std::size_t count, std::size_t bytes) {
+  std::vector<found> all;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string key = numbered("key", i);
+    const std::string value(bytes, static_cast<char>('a' + i % 26));
+    const position at = log.append(key, value);
+    all.push_back({at, key, value});
+  }
+  return all;
 }
 
 }  // namespace nori::wal_test

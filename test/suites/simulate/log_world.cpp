@@ -1,0 +1,230 @@
+#include "suites/simulate/log_world.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include <nori/error.hpp>
+
+namespace nori::simulate {
+
+using boost::system::system_error;
+using testing::simulated_disk;
+
+namespace {
+
+// Something goes in circles that takes so many.
+constexpr std::size_t handlers_max = 2'000'000;
+
+void run_all_ready(asio::io_context& io) {
+  for (std::size_t handlers = 0;; ++handlers) {
+    io.restart();
+    if (io.poll_one() == 0) return;
+    must(handlers != handlers_max, "handlers go on for ever");
+  }
+}
+
+// What found_log is made of.
+asio::awaitable<void> read_all(wal* from, found_log* into) {
+  reader reading = from->read_from({});
+  for (;;) {
+    const std::span<const entry> some = co_await reading.next_batch();
+    if (some.empty()) co_return;
+    for (const entry& each : some) {
+      into->records.emplace_back(each.value);
+      into->ends_batch.push_back(each.ends_batch);
+      into->at.push_back(each.at);
+      into->end = each.next;
+    }
+  }
+}
+
+asio::awaitable<void> open_into(config settings, std::optional<wal>* log, recovery_info* info) {
+  wal::opened opened = co_await wal::open(settings);
+  log->emplace(std::move(opened.log));
+  *info = std::move(opened.recovered);
+}
+
+}  // namespace
+
+std::size_t log_model::prefix(const values& found) const {
+  std::size_t at = 0;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i != batches.size() && at != found.size(); ++i) {
+    if (batches[i].absent) continue;
+    const values& records = batches[i].records;
+    must(records.size() <= found.size() - at, "half a batch was recovered");
+    must(
+        std::equal(records.begin(), records.end(), found.begin() + static_cast<std::ptrdiff_t>(at)),
+        "what is recovered is not what was appended, in its order");
+    at += records.size();
+    count = i + 1;
+  }
+  must(at == found.size(), "more is recovered than was appended");
+  return count;
+}
+
+void log_model::go_on_with(std::size_t count) {
+  batches.resize(count);
+  std::erase_if(batches, [](const batch& each) { return each.absent; });
+  durable = written = batches.size();
+}
+
+log_world::log_world(std::uint64_t seed, fsync_policy its_policy)
+    : random(seed), disk(seed), policy(its_policy) {}
+
+log_world::~log_world() {
+  disk.on_operation(nullptr);
+  disk.clear_faults();
+  log_.reset();
+  try {
+    run_ready();
+  } catch (const std::exception&) {  // NOLINT: what went wrong first is on its way already
+  }
+}
+
+config log_world::settings() const {
+  config made("log");
+  made.storage = disk.storage();
+  made.fsync = policy;
+  made.segment_bytes_max = segment_bytes_lowest;
+  made.buffer_bytes_max = buffer_bytes_lowest;
+  made.recovery = recovery;
+  return made;
+}
+
+void finish(simulated_disk& on, asio::io_context& io, asio::awaitable<void> what) {
+  struct ending {
+    bool done = false;
+    std::exception_ptr error;
+  };
+  const auto end = std::make_shared<ending>();
+  asio::co_spawn(io, std::move(what), [end](std::exception_ptr error) {
+    end->done = true;
+    end->error = error;
+  });
+  // Not until nothing is left: what the log does in the background goes on by itself.
+  std::size_t handlers = 0;
+  static_cast<void>(on.run_until(io, [&] { return end->done || ++handlers == handlers_max; }));
+  must(end->done, "a coroutine never ended");
+  if (end->error) std::rethrow_exception(end->error);
+}
+
+found_log recover(simulated_disk& on, asio::io_context& io, const config& settings, bool* opened) {
+  found_log found;
+  {
+    std::optional<wal> log;
+    finish(on, io, open_into(settings, &log, &found.info));
+    if (opened != nullptr) *opened = true;
+    finish(on, io, read_all(&*log, &found));
+  }
+  // Whoever is destroyed lets go in the background.
+  run_all_ready(io);
+  return found;
+}
+
+void log_world::open() {
+  recovery_info info;
+  finish(disk, io, open_into(settings(), &log_, &info));
+  found_log found;
+  finish(disk, io, read_all(&*log_, &found));
+  const std::size_t count = model.prefix(found.records);
+  must(count >= std::max(model.durable, model.written), "something acknowledged is lost");
+  model.go_on_with(count);
+  done_.assign(model.batches.size(), true);
+}
+
+void log_world::acknowledge(std::size_t count, bool durable) {
+  model.written = std::max(model.written, count);
+  if (durable) model.durable = std::max(model.durable, count);
+}
+
+void log_world::append(values records) {
+  model.batches.push_back({std::move(records)});
+  done_.push_back(false);
+  ++running_;
+  asio::co_spawn(io, append_batch(model.batches.size() - 1), [this](std::exception_ptr error) {
+    --running_;
+    if (error) std::rethrow_exception(error);
+  });
+}
+
+asio::awaitable<void> log_world::append_batch(std::size_t index) {
+  std::vector<record_view> views;
+  for (const std::string& each : model.batches[index].records) {
+    record_view view;
+    view.value = each;
+    views.push_back(view);
+  }
+  try {
+    if (!log_) {
+      model.batches[index].absent = true;
+      co_return;
+    }
+    co_await log_->append_batch(views);
+    // The promise is for it and everything before it.
+    acknowledge(index + 1, policy.which() == fsync_policy::kind::always);
+  } catch (const system_error& failed) {
+    const bool in_doubt = failed.code() == errc::append_in_doubt;
+    if (!in_doubt && index < model.batches.size()) model.batches[index].absent = true;
+  }
+}
+
+void log_world::sync() {
+  ++running_;
+  asio::co_spawn(io, sync_all(), [this](std::exception_ptr error) {
+    --running_;
+    if (error) std::rethrow_exception(error);
+  });
+}
+
+asio::awaitable<void> log_world::sync_all() {
+  if (!log_) co_return;
+  // What still waits for room is not covered.
+  std::size_t covered = model.written;
+  try {
+    co_await log_->sync();
+    acknowledge(covered, true);
+  } catch (const system_error&) {  // NOLINT: then nothing was promised
+  }
+}
+
+void log_world::close() {
+  struct closing {
+    static asio::awaitable<void> run(wal* log) { co_await log->close(); }
+  };
+  finish(disk, io, closing::run(&*log_));
+  std::size_t all = model.batches.size();
+  while (all != 0 && model.batches[all - 1].absent) --all;
+  acknowledge(all, true);
+  drop();
+}
+
+void log_world::run_some(std::size_t handlers) {
+  for (; handlers != 0; --handlers) {
+    io.restart();
+    if (io.poll_one() == 0) return;
+  }
+}
+
+void log_world::run_ready() { run_all_ready(io); }
+
+bool log_world::settle(std::chrono::seconds patience) {
+  const auto until = disk.now() + patience;
+  std::size_t handlers = 0;
+  static_cast<void>(disk.run_until(
+      io, [&] { return running_ == 0 || disk.now() > until || ++handlers == handlers_max; }));
+  return running_ == 0;
+}
+
+void log_world::drop() {
+  log_.reset();
+  run_ready();
+  must(running_ == 0, "an append never ended");
+}
+
+}  // namespace nori::simulate
