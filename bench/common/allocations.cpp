@@ -12,7 +12,20 @@ void note() noexcept { count.fetch_add(1, std::memory_order_relaxed); }
 
 std::uint64_t nori::bench::allocations() noexcept { return count.load(std::memory_order_relaxed); }
 
-#if defined(__GLIBC__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NORI_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define NORI_SANITIZED
+#endif
+#endif
+
+#if defined(NORI_SANITIZED)
+
+// The sanitizer's own malloc must stay: nothing is counted.
+[[maybe_unused]] constexpr auto* unused = &note;
+
+#elif defined(__GLIBC__)
 
 // A program's own malloc takes the place of the library's, for shared libraries as well.
 extern "C" {

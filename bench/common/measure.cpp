@@ -20,6 +20,9 @@ namespace {
 // A turn ends rather than filling the disk.
 constexpr std::uint64_t free_bytes_min = std::uint64_t{1} << 30;
 
+// A turn goes on for up to this long where nothing at all was completed: one slow sync is a result.
+constexpr std::chrono::seconds patience{30};
+
 // The first part of a turn is not counted.
 constexpr double warm_up_share = 0.2;
 
@@ -93,6 +96,10 @@ void turn::keep_time(const std::filesystem::path& dir) {
 
   begin_measuring();
   sleep_until(begin_ + duration_of(seconds_ - warm_up), dir);
+  while (records() == records_before_ && clock::now() < begin_ + patience && !failed_ &&
+         !ended_early_ && !was_interrupted) {
+    sleep_until(clock::now() + std::chrono::milliseconds(5), dir);
+  }
   end_measuring();
 }
 
@@ -169,36 +176,28 @@ turn_result take_pass(const std::function<void(turn&)>& loop) {
 }
 
 std::vector<std::vector<turn_result>> take_rounds(const std::vector<contestant>& contestants,
-                                                  std::uint64_t rounds, double seconds) {
-  const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  const auto begin = clock::now();
-  const auto turns = static_cast<double>(rounds * contestants.size());
-  double done = 0;
+                                                  std::uint64_t rounds, double seconds,
+                                                  progress& shown) {
+  const double turn_seconds = seconds / static_cast<double>(rounds * contestants.size());
   std::vector<std::vector<turn_result>> results(rounds);
   for (std::uint64_t round = 0; round < rounds; ++round) {
     results[round].resize(contestants.size());
     for (std::size_t i = 0; i < contestants.size(); ++i) {
       // Who goes first changes from round to round.
       const std::size_t which = (i + round) % contestants.size();
-      if (terminal) {
-        const double spent = std::chrono::duration<double>(clock::now() - begin).count();
-        const double each = done == 0 ? seconds / turns : spent / done;
-        std::fprintf(stderr, "\r\033[Kround %llu of %llu: %s, %.0f s left",
-                     static_cast<unsigned long long>(round + 1),
-                     static_cast<unsigned long long>(rounds), contestants[which].name.c_str(),
-                     each * (turns - done));
-      }
-      try {
-        results[round][which] = contestants[which].take(seconds / turns);
-      } catch (...) {
-        if (terminal) std::fputs("\r\033[K", stderr);
-        throw;
-      }
-      ++done;
+      shown.begin("round " + std::to_string(round + 1) + " of " + std::to_string(rounds) + ", " +
+                  contestants[which].name);
+      results[round][which] = contestants[which].take(turn_seconds);
+      shown.end(turn_seconds);
     }
   }
-  if (terminal) std::fputs("\r\033[K", stderr);
   return results;
+}
+
+std::vector<std::vector<turn_result>> take_rounds(const std::vector<contestant>& contestants,
+                                                  std::uint64_t rounds, double seconds) {
+  progress shown(seconds);
+  return take_rounds(contestants, rounds, seconds, shown);
 }
 
 spread spread_of(std::vector<double> values) {
@@ -238,6 +237,7 @@ figures figures_of(const std::vector<std::vector<turn_result>>& rounds, std::siz
   result.p50_ns = quantile(0.5);
   result.p99_ns = quantile(0.99);
   result.p999_ns = quantile(0.999);
+  result.p9999_ns = quantile(0.9999);
   result.highest_ns = over_rounds(
       rounds, [&](const round& r) { return static_cast<double>(r[contestant].latency.highest()); });
   result.cpu_ns_per_record =
@@ -247,7 +247,12 @@ figures figures_of(const std::vector<std::vector<turn_result>>& rounds, std::siz
            static_cast<double>(r[contestant].calls);
   });
   result.resident = rounds.back()[contestant].resident;
-  for (const round& r : rounds) result.latencies += r[contestant].latency.total();
+  const auto all = std::make_unique<histogram>();
+  for (const round& r : rounds) all->add(r[contestant].latency);
+  result.latencies = all->total();
+  for (std::size_t i = 0; i < curve_quantiles.size(); ++i) {
+    result.curve_ns[i] = all->quantile(curve_quantiles[i]);
+  }
   return result;
 }
 

@@ -1,6 +1,7 @@
 #ifndef NORI_BENCH_COMMON_MEASURE_HPP
 #define NORI_BENCH_COMMON_MEASURE_HPP
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "common/histogram.hpp"
+#include "common/progress.hpp"
 
 namespace nori::bench {
 
@@ -116,8 +118,11 @@ struct contestant {
       : name(std::move(its_name)), take(std::move(its_take)) {}
 };
 
-/// Turns by round: result[round][contestant]. All contestants share the seconds evenly. Shows a
-/// line of progress when standard error is a terminal.
+/// Turns by round: result[round][contestant]. All contestants share the seconds evenly.
+[[nodiscard]] std::vector<std::vector<turn_result>> take_rounds(
+    const std::vector<contestant>& contestants, std::uint64_t rounds, double seconds,
+    progress& shown);
+/// The same, with a bar of its own.
 [[nodiscard]] std::vector<std::vector<turn_result>> take_rounds(
     const std::vector<contestant>& contestants, std::uint64_t rounds, double seconds);
 
@@ -129,17 +134,23 @@ struct spread {
 };
 [[nodiscard]] spread spread_of(std::vector<double> values);
 
+/// The shares at which a distribution of latencies is described, of all rounds together.
+inline constexpr std::array curve_quantiles = {0.0,  0.25,  0.5,   0.75,  0.9,    0.95,   0.98,
+                                               0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999};
+
 /// What the rounds of one contestant come to.
 struct figures {
   spread records_per_s;
   spread p50_ns;
   spread p99_ns;
   spread p999_ns;
+  spread p9999_ns;
   spread highest_ns;
   spread cpu_ns_per_record;
   spread allocations_per_call;
   std::uint64_t resident = 0;   ///< at the end of the last round
   std::uint64_t latencies = 0;  ///< how many were noted, all rounds
+  std::array<double, curve_quantiles.size()> curve_ns{};
 };
 
 [[nodiscard]] figures figures_of(const std::vector<std::vector<turn_result>>& rounds,

@@ -191,6 +191,10 @@ void check(const run_options& options) {
     const std::ofstream file(options.json, std::ios::app);
     if (!file) throw usage_error("--json " + options.json + ": can't be written");
   }
+  if (!options.html.empty()) {
+    const std::ofstream file(options.html, std::ios::app);
+    if (!file) throw usage_error("--html " + options.html + ": can't be written");
+  }
 }
 
 void check(const log_options& options) {

@@ -53,7 +53,9 @@ class option_table {
 /// What every measurement takes.
 struct run_options {
   std::filesystem::path dir = ".";
-  std::string json;  ///< a file, "-" for standard output, or empty
+  std::string json;              ///< a file, "-" for standard output, or empty
+  std::string html;              ///< a file, or empty
+  std::filesystem::path record;  ///< a directory for a line about this run, or empty
   double seconds = 10;
   std::uint64_t rounds = 5;
 };

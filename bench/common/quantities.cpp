@@ -127,6 +127,12 @@ std::string digits_text(double value) {
   return text.data();
 }
 
+std::string plain_text(double value) {
+  std::array<char, 32> text;
+  std::snprintf(text.data(), text.size(), "%.6g", value);
+  return text.data();
+}
+
 std::string count_text(double value) { return scaled_text(value, 1000, {"", "k", "M", "G", "T"}); }
 
 std::string bytes_text(double bytes) {
@@ -158,6 +164,8 @@ std::string_view backend_text(backend which) {
       return "uring";
     case backend::threads:
       return "threads";
+    case backend::simulated:
+      return "simulated";
     case backend::automatic:
       break;
   }

@@ -27,6 +27,7 @@ namespace nori::bench {
 [[nodiscard]] std::string bytes_text(double bytes);   ///< "136 B", "128 MiB"
 [[nodiscard]] std::string time_text(double ns);       ///< "204 us"
 [[nodiscard]] std::string digits_text(double value);  ///< "0.94"
+[[nodiscard]] std::string plain_text(double value);  ///< "8": no more digits than it has, up to six
 [[nodiscard]] std::string policy_text(fsync_policy policy);
 [[nodiscard]] std::string_view backend_text(backend which);
 

@@ -104,12 +104,20 @@ json::object to_json(const figures& of) {
   add("p50_us", in_us(of.p50_ns));
   add("p99_us", in_us(of.p99_ns));
   add("p999_us", in_us(of.p999_ns));
+  add("p9999_us", in_us(of.p9999_ns));
   add("max_us", in_us(of.highest_ns));
   add("cpu_ns_per_record", of.cpu_ns_per_record);
   add("allocations_per_call", of.allocations_per_call);
   made["resident_bytes"] = of.resident;
   made["latencies"] = of.latencies;
   made["spread"] = std::move(spreads);
+  json::array curve;
+  for (std::size_t i = 0; i < curve_quantiles.size(); ++i) {
+    // Of fewer values a share this close to 1 is the slowest of them.
+    if ((1 - curve_quantiles[i]) * static_cast<double>(of.latencies) < 1) break;
+    curve.push_back(json::array{100 * curve_quantiles[i], of.curve_ns[i] / 1e3});
+  }
+  made["percentiles_us"] = std::move(curve);
   return made;
 }
 

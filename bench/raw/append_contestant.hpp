@@ -25,6 +25,10 @@ struct append_contestant {
                                                        const std::filesystem::path& scratch,
                                                        double seconds);
 
+/// What most logs do, on a file that grows; see write_growing.
+[[nodiscard]] append_contestant make_growing_contestant(append_job job, std::uint64_t group,
+                                                        const std::filesystem::path& scratch);
+
 }  // namespace nori::bench::raw
 
 #endif

@@ -10,8 +10,10 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
+#include "common/pace.hpp"
 #include "common/scratch.hpp"
 #include "raw/files.hpp"
 #include "raw/frames.hpp"
@@ -68,6 +70,50 @@ class durable_writer {
   std::unique_ptr<ring> ring_;
 };
 
+// When records are due, and how long after that they were done. Without a rate: at once, and since
+// the call began.
+class arrivals {
+ public:
+  arrivals(const append_job& job, turn& now) : now_(now), records_per_call_(job.records_per_call) {
+    if (job.rate > 0) {
+      pace_.emplace(clock::now(), job.rate / static_cast<double>(records_per_call_), 0, 1);
+    }
+  }
+
+  /// Waits for work. @returns how many records there are, in whole calls; 0: the turn is over.
+  [[nodiscard]] std::uint64_t wait(std::uint64_t records_max) {
+    started_ = clock::now();
+    if (!pace_) return records_max;
+    const std::uint64_t calls = std::max<std::uint64_t>(1, records_max / records_per_call_);
+    return wait_until_due(*pace_, now_, calls) * records_per_call_;
+  }
+
+  /// The same, but does not wait.
+  [[nodiscard]] bool is_due() {
+    started_ = clock::now();
+    return !pace_ || pace_->due_count(started_, 1) != 0;
+  }
+  [[nodiscard]] bool paced() const noexcept { return pace_.has_value(); }
+  [[nodiscard]] clock::time_point due() const noexcept { return pace_->due(); }
+
+  void done(std::uint64_t records) {
+    const auto ended = clock::now();
+    if (!pace_) {
+      now_.note_latency(ended - started_);
+      return;
+    }
+    for (std::uint64_t i = 0; i < records; i += records_per_call_, pace_->advance()) {
+      now_.note_latency(ended - pace_->due());
+    }
+  }
+
+ private:
+  turn& now_;
+  std::uint64_t records_per_call_;
+  std::optional<pace> pace_;
+  clock::time_point started_;
+};
+
 }  // namespace
 
 const char* text_of(durable_write how, bool direct) noexcept {
@@ -94,20 +140,49 @@ void write_durably(const append_job& job, durable_write how, turn& now) {
 
   // buffer[0] stands for offset block_floor(end) of the file.
   std::uint64_t end = first_frame;
+  arrivals arriving(job, now);
   while (now.now() != phase::over) {
-    const auto started = clock::now();
+    const std::uint64_t records =
+        std::min(arriving.wait(job.records_per_write), job.records_per_write);
+    if (records == 0) break;
     if (block_ceil(end + write_bytes) > file_bytes) end = first_frame;
     const std::uint64_t from = block_floor(end);
     std::byte* at = buffer.data() + (end - from);
-    for (std::uint64_t i = 0; i < job.records_per_write; ++i, at += job.frame_bytes) frames.lay(at);
-    end += write_bytes;
+    for (std::uint64_t i = 0; i < records; ++i, at += job.frame_bytes) frames.lay(at);
+    end += records * job.frame_bytes;
     const std::size_t used = end - from;
     const std::size_t padded = block_ceil(used);
     std::memset(buffer.data() + used, 0, padded - used);
     write(buffer.data(), padded, from);
     std::memmove(buffer.data(), buffer.data() + block_floor(used), used - block_floor(used));
-    now.note_latency(clock::now() - started);
-    now.tally_of(0).add(job.records_per_write);
+    arriving.done(records);
+    now.tally_of(0).add(records);
+  }
+}
+
+void write_growing(const append_job& job, turn& now) {
+  const bool durable = job.policy == fsync_policy::always();
+  const bool windows = job.policy.which() == fsync_policy::kind::batch;
+  const std::uint64_t at_once = durable ? job.records_per_write : job.records_per_call;
+  const descriptor file = make_zero_file(job.dir / "growing", 0, false);
+  const blocks buffer(at_once * job.frame_bytes);
+  framer frames(job.body, job.frame_bytes);
+  arrivals arriving(job, now);
+  std::uint64_t end = 0;
+  auto window_end = clock::now() + job.policy.window();
+  while (now.now() != phase::over) {
+    const std::uint64_t records = std::min(arriving.wait(at_once), at_once);
+    if (records == 0) break;
+    std::byte* at = buffer.data();
+    for (std::uint64_t i = 0; i < records; ++i, at += job.frame_bytes) frames.lay(at);
+    write_all(file.get(), buffer.data(), records * job.frame_bytes, end);
+    end += records * job.frame_bytes;
+    if (durable || (windows && clock::now() >= window_end)) {
+      if (::fdatasync(file.get()) != 0) throw_errno(errno, "raw fdatasync");
+      window_end = clock::now() + job.policy.window();
+    }
+    arriving.done(records);
+    now.tally_of(0).add(records);
   }
 }
 
@@ -122,6 +197,7 @@ durable_write fastest_durable_write(const append_job& job, bool io_uring, double
       const scratch_directory scratch(job.dir);
       append_job mine = job;
       mine.dir = scratch.path();
+      mine.rate = 0;
       mine.file_bytes = std::min<std::uint64_t>(job.file_bytes, std::uint64_t{16} << 20);
       return take_turn(turn_seconds, mine.dir, 1,
                        [&](turn& now) { write_durably(mine, how, now); });
@@ -308,14 +384,26 @@ void write_staged(const append_job& job, turn& now) {
     }
   };
   auto window_end = clock::now() + job.policy.window();
+  arrivals arriving(job, now);
   while (now.now() != phase::over) {
-    for (std::uint64_t i = job.records_per_call; i < records_between_checks; ++i) lay_one();
-    const auto started = clock::now();
-    for (std::uint64_t i = 0; i < job.records_per_call; ++i) lay_one();
-    const auto ended = clock::now();
-    now.note_latency(ended - started);
-    now.tally_of(0).add(std::max(records_between_checks, job.records_per_call));
+    if (arriving.paced()) {
+      if (arriving.is_due()) {
+        for (std::uint64_t i = 0; i < job.records_per_call; ++i) lay_one();
+        arriving.done(job.records_per_call);
+        now.tally_of(0).add(job.records_per_call);
+      } else {
+        const auto nap_end = std::min(arriving.due(), clock::now() + pace_nap);
+        std::this_thread::sleep_until(syncs ? std::min(nap_end, window_end) : nap_end);
+      }
+    } else {
+      for (std::uint64_t i = job.records_per_call; i < records_between_checks; ++i) lay_one();
+      static_cast<void>(arriving.is_due());
+      for (std::uint64_t i = 0; i < job.records_per_call; ++i) lay_one();
+      arriving.done(job.records_per_call);
+      now.tally_of(0).add(std::max(records_between_checks, job.records_per_call));
+    }
     out.reap();
+    const auto ended = clock::now();
     if (syncs && ended >= window_end) {
       out.start_sync(head);
       window_end = ended + job.policy.window();

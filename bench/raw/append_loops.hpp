@@ -23,6 +23,7 @@ struct append_job {
   std::uint64_t file_bytes = 0;         ///< zero-filled before the turn; overwritten in circles
   bool direct = true;
   fsync_policy policy = fsync_policy::always();
+  double rate = 0;  ///< records/s that are asked for, whether or not it keeps up; 0: what it can
 
   append_job() = default;
 };
@@ -42,6 +43,11 @@ void write_durably(const append_job& job, durable_write how, turn& now);
 /// The fastest way of doing so here: a few short turns each.
 [[nodiscard]] durable_write fastest_durable_write(const append_job& job, bool io_uring,
                                                   double seconds);
+
+/// What most logs do: appends to a file that grows. Under always `records_per_write` records in a
+/// buffered write, then fdatasync; otherwise a write for each call, and under batch an fdatasync
+/// when the window has passed.
+void write_growing(const append_job& job, turn& now);
 
 /// os and batch: frames into a shared mapping, from which pieces of 256 KiB go to the file, four in
 /// flight; under batch, what was framed is written and synced whenever the window has passed.

@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <string>
 
 #include "common/machine.hpp"
@@ -9,7 +8,7 @@
 #include "common/scratch.hpp"
 #include "raw/files.hpp"
 #include "raw/read_loop.hpp"
-#include "verbs/verbs.hpp"
+#include "verbs/carry_out.hpp"
 #include "workload/context.hpp"
 #include "workload/log_reads.hpp"
 
@@ -202,18 +201,11 @@ report measure(const reading_options& options) {
 
 int read_verb(arguments given) {
   reading_options options;
-  const option_table table = table_of(options);
-  if (!table.parse(given)) {
-    std::printf("%s\n%s", introduction.data(), table.help().c_str());
-    return 0;
-  }
-  check(options.run);
-  check(options.log);
-  const report made = measure(options);
-  print(options.run, table_text(options, made));
-  print_warnings(made.warnings);
-  write_json(options.run, json_of(options, made));
-  return 0;
+  return carry_out(given, introduction, table_of(options), options.run, [&]() -> outcome {
+    check(options.log);
+    const report made = measure(options);
+    return {table_text(options, made), made.warnings, json_of(options, made)};
+  });
 }
 
 }  // namespace nori::bench

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "common/child.hpp"
+#include "common/copies.hpp"
 #include "common/machine.hpp"
 #include "common/measure.hpp"
 #include "common/options.hpp"
@@ -18,7 +18,7 @@
 #include "raw/append_contestant.hpp"
 #include "raw/files.hpp"
 #include "raw/read_loop.hpp"
-#include "verbs/verbs.hpp"
+#include "verbs/carry_out.hpp"
 #include "workload/context.hpp"
 #include "workload/store_appends.hpp"
 #include "workload/store_filling.hpp"
@@ -99,7 +99,6 @@ option_table table_of(store_options& to) {
 }
 
 void check(const store_options& options) {
-  check(options.run);
   check(options.shape.log);
   if (options.shape.events < std::max(options.shape.streams, options.shape.tags)) {
     throw usage_error("--events: fewer than --streams or --tags");
@@ -203,34 +202,6 @@ std::uint64_t number(const json::value& of, const char* name) {
   return of.at(name).to_number<std::uint64_t>();
 }
 
-// Complete segments and indexes are never written again: a link is as good as a copy. Of the last
-// segments a copy is made.
-void copy_store(const std::filesystem::path& from, const std::filesystem::path& to) {
-  constexpr std::size_t copied_segments = 3;
-  std::vector<std::filesystem::path> segments;
-  std::filesystem::create_directory(to);
-  std::filesystem::permissions(to, std::filesystem::perms::owner_all);
-  for (const auto& each : std::filesystem::directory_iterator(from)) {
-    const std::filesystem::path target = to / each.path().filename();
-    if (each.path().extension() == ".segment") {
-      segments.push_back(each.path());
-    } else if (each.path().extension() == ".index") {
-      std::filesystem::create_hard_link(each.path(), target);
-    } else {
-      std::filesystem::copy_file(each.path(), target);
-    }
-  }
-  std::sort(segments.begin(), segments.end());
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    const std::filesystem::path target = to / segments[i].filename();
-    if (i + copied_segments < segments.size()) {
-      std::filesystem::create_hard_link(segments[i], target);
-    } else {
-      std::filesystem::copy_file(segments[i], target);
-    }
-  }
-}
-
 /// Leaves the filled and closed store in `dir`; those that are killed are copies.
 openings measure_openings(const store_options& options, const store_shape& shape,
                           const std::filesystem::path& dir) {
@@ -251,7 +222,7 @@ openings measure_openings(const store_options& options, const store_shape& shape
   made.after_close_ms = spread_of(after_close);
 
   const std::filesystem::path killed = dir.string() + "-killed";
-  copy_store(dir, killed);
+  copy_log(dir, killed);
   const auto go_on = [&](context& on, event_store& store) {
     fill_newest_segment(on, store, shape, shape.events);
   };
@@ -259,7 +230,7 @@ openings measure_openings(const store_options& options, const store_shape& shape
   std::vector<double> after_kill;
   for (std::uint64_t round = 0; round < options.run.rounds; ++round) {
     const std::filesystem::path fresh = dir.string() + "-opened";
-    copy_store(killed, fresh);
+    copy_log(killed, fresh);
     settle(dir);
     after_kill.push_back(open_in_child(shape, fresh, nothing, true).at("ms").to_number<double>());
     std::filesystem::remove_all(fresh);
@@ -491,17 +462,11 @@ json::object json_of(const store_options& options, const report& r) {
 
 int store_verb(arguments given) {
   store_options options;
-  const option_table table = table_of(options);
-  if (!table.parse(given)) {
-    std::printf("%s\n%s", introduction.data(), table.help().c_str());
-    return 0;
-  }
-  check(options);
-  const report made = measure(options);
-  print(options.run, table_text(options, made));
-  print_warnings(made.warnings);
-  write_json(options.run, json_of(options, made));
-  return 0;
+  return carry_out(given, introduction, table_of(options), options.run, [&]() -> outcome {
+    check(options);
+    const report made = measure(options);
+    return {table_text(options, made), made.warnings, json_of(options, made)};
+  });
 }
 
 }  // namespace nori::bench

@@ -1,6 +1,8 @@
 #include "workload/log_appends.hpp"
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
@@ -9,8 +11,10 @@
 #include <cstdlib>
 #include <future>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "common/pace.hpp"
 #include "workload/context.hpp"
 
 namespace nori::bench {
@@ -78,6 +82,34 @@ asio::awaitable<void> append_batches(const job& what, tally& mine, bool timed) {
   }
 }
 
+// As often as `due` says; a latency counts from when the append was due.
+asio::awaitable<void> append_on_time(const job& what, tally& mine, pace due) {
+  wal& log = what.log;
+  const std::vector<record_view> records(what.batch, record_view{.value = what.value});
+  const std::span<const record_view> batch(records);
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  std::uint64_t until_yield = records_between_yields;
+  while (what.now.now() != phase::over) {
+    const auto time = clock::now();
+    if (time < due.due()) {
+      timer.expires_at(std::min(due.due(), time + pace_nap));
+      co_await timer.async_wait(asio::use_awaitable);
+      until_yield = records_between_yields;
+      continue;
+    }
+    co_await log.append_batch(batch);
+    what.now.note_latency(clock::now() - due.due());
+    mine.add(what.batch);
+    due.advance();
+    if (until_yield <= what.batch) {
+      until_yield = records_between_yields;
+      co_await asio::post(asio::use_awaitable);
+    } else {
+      until_yield -= what.batch;
+    }
+  }
+}
+
 [[noreturn]] void give_up(const std::filesystem::path& dir) {
   std::fprintf(stderr,
                "\nnori-bench: appends are still pending %lld s after the turn ended: the log does "
@@ -106,16 +138,23 @@ turn_result append_to_log(const append_load& load, const std::filesystem::path& 
   const std::uint64_t writers_per_timed = (load.writers - 1) / writers_timed_max + 1;
   std::atomic<std::uint64_t> running = load.writers;
   std::promise<void> all_ended;
+  const auto begin = clock::now();
   for (std::uint64_t i = 0; i < load.writers; ++i) {
     tally& mine = now.tally_of(i);
     const bool timed = i % writers_per_timed == 0;
-    asio::co_spawn(
-        on.io(),
-        load.batch == 1 ? append_each(what, mine, timed) : append_batches(what, mine, timed),
-        [&](std::exception_ptr error) {
-          if (error) now.fail(error);
-          if (--running == 0) all_ended.set_value();
-        });
+    asio::awaitable<void> writer;
+    if (load.rate > 0) {
+      const double calls_per_s = load.rate / static_cast<double>(load.batch);
+      writer = append_on_time(what, mine, pace(begin, calls_per_s, i, load.writers));
+    } else if (load.batch == 1) {
+      writer = append_each(what, mine, timed);
+    } else {
+      writer = append_batches(what, mine, timed);
+    }
+    asio::co_spawn(on.io(), std::move(writer), [&](std::exception_ptr error) {
+      if (error) now.fail(error);
+      if (--running == 0) all_ended.set_value();
+    });
   }
   now.keep_time(dir.parent_path());
   if (all_ended.get_future().wait_for(patience) != std::future_status::ready) give_up(dir);

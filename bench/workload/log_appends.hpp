@@ -18,6 +18,7 @@ struct append_load {
   fsync_policy policy = fsync_policy::batch(std::chrono::milliseconds(5));
   std::uint64_t writers = 1;
   std::uint64_t batch = 1;  ///< records in a call of append_batch; 1: append
+  double rate = 0;          ///< records/s asked for, of all writers; 0: each as soon as it can
 
   append_load() = default;
 

@@ -1,0 +1,62 @@
+#ifndef NORI_BENCH_PEERS_PEER_HPP
+#define NORI_BENCH_PEERS_PEER_HPP
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nori/config.hpp>
+
+namespace nori::bench {
+
+/// One writer's way into a peer; used by one thread.
+class peer_writer {
+ public:
+  virtual ~peer_writer() = default;
+  /// Appends `count` records of this value that survive together.
+  virtual void append(std::string_view value, std::uint64_t count) = 0;
+};
+
+/// Another program's log or database, open on an empty directory.
+class peer {
+ public:
+  virtual ~peer() = default;
+  [[nodiscard]] virtual std::unique_ptr<peer_writer> make_writer() = 0;
+};
+
+/// What is compared with: how its users would set it up to keep a promise.
+struct peer_kind {
+  std::string key;       ///< "sqlite_full": its name in the JSON
+  std::string name;      ///< "SQLite FULL"
+  std::string settings;  ///< a sentence
+  std::string survives;  ///< what an acknowledged record does
+  std::function<std::unique_ptr<peer>(const std::filesystem::path& dir)> open;
+};
+
+/// Those that this program was built with, and that are set up for such a promise. PostgreSQL is
+/// among them where there is a connection string.
+[[nodiscard]] std::vector<peer_kind> peers_for(fsync_policy policy, const std::string& postgresql);
+
+/// Names of peers that this program was built without, with the package that brings them.
+[[nodiscard]] std::vector<std::string> missing_peers();
+
+/// What a peer's acknowledged records survive.
+inline constexpr std::string_view survives_power_cut =
+    "what was acknowledged survives a killed process and a power cut";
+inline constexpr std::string_view survives_kill =
+    "what was acknowledged survives a killed process; a power cut may take what the operating "
+    "system had not flushed";
+
+// Each adds itself where it was built in.
+void add_rocksdb(std::vector<peer_kind>& to, fsync_policy policy);
+void add_sqlite(std::vector<peer_kind>& to, fsync_policy policy);
+void add_lmdb(std::vector<peer_kind>& to, fsync_policy policy);
+void add_postgresql(std::vector<peer_kind>& to, fsync_policy policy, const std::string& connection);
+
+}  // namespace nori::bench
+
+#endif

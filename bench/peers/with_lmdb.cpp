@@ -1,0 +1,98 @@
+#include <lmdb.h>
+
+#include <mutex>
+#include <stdexcept>
+
+#include "peers/peer.hpp"
+
+namespace nori::bench {
+
+namespace {
+
+// Only address space: the file grows as it is written.
+constexpr std::size_t map_bytes = std::size_t{256} << 30;
+
+void expect(int result) {
+  if (result != MDB_SUCCESS) {
+    throw std::runtime_error(std::string("LMDB: ") + mdb_strerror(result));
+  }
+}
+
+class lmdb_peer final : public peer {
+ public:
+  lmdb_peer(const std::filesystem::path& dir, unsigned flags) {
+    std::filesystem::create_directory(dir);
+    expect(mdb_env_create(&env_));
+    try {
+      expect(mdb_env_set_mapsize(env_, map_bytes));
+      expect(mdb_env_open(env_, dir.c_str(), flags, 0600));
+      MDB_txn* txn = nullptr;
+      expect(mdb_txn_begin(env_, nullptr, 0, &txn));
+      const int opened = mdb_dbi_open(txn, nullptr, MDB_INTEGERKEY, &dbi_);
+      if (opened != MDB_SUCCESS) mdb_txn_abort(txn);
+      expect(opened);
+      expect(mdb_txn_commit(txn));
+    } catch (...) {
+      mdb_env_close(env_);
+      throw;
+    }
+  }
+  ~lmdb_peer() override { mdb_env_close(env_); }
+  lmdb_peer(const lmdb_peer&) = delete;
+  lmdb_peer& operator=(const lmdb_peer&) = delete;
+
+  std::unique_ptr<peer_writer> make_writer() override { return std::make_unique<writer>(*this); }
+
+ private:
+  class writer final : public peer_writer {
+   public:
+    explicit writer(lmdb_peer& owner) : owner_(owner) {}
+    void append(std::string_view value, std::uint64_t count) override {
+      owner_.append(value, count);
+    }
+
+   private:
+    lmdb_peer& owner_;
+  };
+
+  // Its own lock lets in one writer at a time; so does this one, which also guards `next_`.
+  void append(std::string_view value, std::uint64_t count) {
+    const std::lock_guard lock(mutex_);
+    MDB_txn* txn = nullptr;
+    expect(mdb_txn_begin(env_, nullptr, 0, &txn));
+    int result = MDB_SUCCESS;
+    for (std::uint64_t i = 0; i < count && result == MDB_SUCCESS; ++i) {
+      std::size_t ordinal = next_++;
+      MDB_val key{sizeof ordinal, &ordinal};
+      MDB_val data{value.size(), const_cast<char*>(value.data())};
+      result = mdb_put(txn, dbi_, &key, &data, MDB_APPEND);
+    }
+    if (result != MDB_SUCCESS) mdb_txn_abort(txn);
+    expect(result);
+    expect(mdb_txn_commit(txn));
+  }
+
+  std::mutex mutex_;
+  MDB_env* env_ = nullptr;
+  MDB_dbi dbi_ = 0;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+void add_lmdb(std::vector<peer_kind>& to, fsync_policy policy) {
+  const bool sync = policy == fsync_policy::always();
+  // Into a shared mapping, which a killed process does not take along: its fastest way.
+  const unsigned flags = sync ? 0U : MDB_WRITEMAP | MDB_NOSYNC;
+  to.push_back({sync ? "lmdb" : "lmdb_nosync", sync ? "LMDB" : "LMDB NOSYNC",
+                std::string("LMDB, ") + (sync ? "its defaults" : "MDB_WRITEMAP | MDB_NOSYNC") +
+                    ", a transaction for each append, MDB_APPEND",
+                sync ? std::string(survives_power_cut)
+                     : "what was acknowledged survives a killed process; a power cut may destroy "
+                       "the database",
+                [flags](const std::filesystem::path& dir) {
+                  return std::make_unique<lmdb_peer>(dir, flags);
+                }});
+}
+
+}  // namespace nori::bench

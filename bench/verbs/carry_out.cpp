@@ -1,0 +1,23 @@
+#include "verbs/carry_out.hpp"
+
+#include <cstdio>
+
+#include "common/results.hpp"
+
+namespace nori::bench {
+
+int carry_out(arguments given, std::string_view introduction, const option_table& table,
+              const run_options& run, const std::function<outcome()>& measure) {
+  if (!table.parse(given)) {
+    std::printf("%s\n%s", introduction.data(), table.help().c_str());
+    return 0;
+  }
+  check(run);
+  const outcome found = measure();
+  print(run, found.text);
+  print_warnings(found.warnings);
+  write_results(run, found.document);
+  return 0;
+}
+
+}  // namespace nori::bench

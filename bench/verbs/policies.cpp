@@ -1,0 +1,196 @@
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/lists.hpp"
+#include "common/quantities.hpp"
+#include "common/results.hpp"
+#include "common/scratch.hpp"
+#include "comparison/appends.hpp"
+#include "verbs/carry_out.hpp"
+#include "workload/context.hpp"
+#include "workload/log_openings.hpp"
+
+namespace nori::bench {
+
+namespace {
+
+constexpr std::string_view introduction =
+    "nori-bench policies: the sweep over policies, record sizes and writers\n"
+    "\n"
+    "Each combination is measured as by nori-bench append, one after the other, in rounds that\n"
+    "nori and the raw loops share; then how long logs take to open, as by nori-bench recover.\n"
+    "\n"
+    "  nori-bench policies --seconds 300 --dir /var/lib/x --json sweep.json --html sweep.html\n"
+    "  nori-bench policies --policies always --sizes 100 --writers 1,8,64,512 --log-sizes none\n";
+
+struct sweep_options {
+  run_options run;
+  log_options log;
+  std::vector<fsync_policy> policies{fsync_policy::always(),
+                                     fsync_policy::batch(std::chrono::milliseconds(5)),
+                                     fsync_policy::os()};
+  std::vector<std::uint64_t> sizes{100, 1024, 16384};
+  std::vector<std::uint64_t> writers{1, 8, 64};
+  std::vector<std::uint64_t> log_sizes{std::uint64_t{32} << 20, std::uint64_t{128} << 20,
+                                       std::uint64_t{512} << 20};
+
+  sweep_options() {
+    run.seconds = 120;
+    run.rounds = 3;
+  }
+};
+
+option_table table_of(sweep_options& to) {
+  option_table table;
+  table.add_heading("The loads:");
+  table.add("policies", "P,...", "Of always, batch:5ms (any window), os. (always,batch:5ms,os)",
+            [&to](std::string_view text) { to.policies = parse_list(text, parse_policy); });
+  table.add(
+      "sizes", "BYTES,...", "Of a record's value. (100,1KiB,16KiB)", [&to](std::string_view text) {
+        to.sizes = parse_list(
+            text, [](std::string_view each) { return within(parse_bytes(each), 1, size_max); });
+      });
+  table.add("writers", "N,...", "Coroutines that append at the same time. (1,8,64)",
+            [&to](std::string_view text) {
+              to.writers = parse_list(text, [](std::string_view each) {
+                return within(parse_count(each), 1, 1'000'000);
+              });
+            });
+  table.add("log-sizes", "BYTES,...", "Of the logs that are opened, or none. (32MiB,128MiB,512MiB)",
+            [&to](std::string_view text) {
+              to.log_sizes.clear();
+              if (text != "none") to.log_sizes = parse_list(text, parse_log_bytes);
+            });
+  add_log_options(table, to.log);
+  add_run_options(table, to.run);
+  add_output_options(table, to.run);
+  return table;
+}
+
+struct report {
+  machine here;
+  std::vector<std::string> warnings;
+  std::vector<append_comparison> cells;
+  std::vector<log_openings> openings;
+
+  report() = default;
+};
+
+std::string table_text(const sweep_options& options, const report& r) {
+  text_table table;
+  table.add({"policy", "size", "writers", "records/s", "raw", "nori / raw", "growing file", "p50",
+             "p99", "p99.9", "p99.99"});
+  for (const append_comparison& each : r.cells) {
+    const figures& f = each.ours().found;
+    table.add({policy_text(each.load.policy), bytes_text(static_cast<double>(each.load.log.size)),
+               std::to_string(each.load.writers), count_text(f.records_per_s.median),
+               count_text(each.raw().found.records_per_s.median),
+               digits_text(each.ours().to_raw.records_per_s.median),
+               count_text(each.growing().found.records_per_s.median), time_text(f.p50_ns.median),
+               time_text(f.p99_ns.median), time_text(f.p999_ns.median),
+               time_text(f.p9999_ns.median)});
+  }
+  std::string text = machine_text(r.here) + "\n\n" + table.text() + "\n";
+  if (!r.openings.empty()) {
+    text_table opening;
+    opening.add({"opening a log of", "after close", "after a kill", "raw read"});
+    for (const log_openings& each : r.openings) {
+      opening.add({bytes_text(static_cast<double>(each.log_bytes)),
+                   time_text(each.after_close_ms.median * 1e6),
+                   time_text(each.after_kill_ms.median * 1e6),
+                   time_text(each.raw_ms.median * 1e6)});
+    }
+    text += opening.text() + "\n";
+  }
+  for (const fsync_policy each : options.policies) {
+    text += policy_text(each) + ": " + survives_text(each) + ".\n";
+  }
+  return text;
+}
+
+json::object json_of(const sweep_options& options, const report& r) {
+  json::object made;
+  made["verb"] = "policies";
+  json::array cells;
+  for (const append_comparison& each : r.cells) cells.push_back(to_json(each));
+  made["cells"] = std::move(cells);
+  json::array openings;
+  for (const log_openings& each : r.openings) openings.push_back(to_json(each));
+  made["openings"] = std::move(openings);
+  json::object given = to_json(options.log);
+  given.erase("size");
+  given["seconds"] = options.run.seconds;
+  given["rounds"] = options.run.rounds;
+  made["options"] = std::move(given);
+  made["machine"] = to_json(r.here);
+  made["warnings"] = to_json(r.warnings);
+  return made;
+}
+
+void check(const sweep_options& options) {
+  for (const std::uint64_t size : options.sizes) {
+    log_options each = options.log;
+    each.size = size;
+    check(each);
+  }
+}
+
+report measure(const sweep_options& options) {
+  const scratch_directory scratch(options.run.dir);
+  const other_programs others;
+  report made;
+  made.here = describe_machine(scratch.path());
+  made.warnings = warnings_about(made.here);
+  log_options small = options.log;
+  small.size = options.sizes.front();
+  {
+    // First, while this process has little memory for its children to inherit.
+    double bytes = 0;
+    for (const std::uint64_t each : options.log_sizes) bytes += static_cast<double>(each);
+    progress shown(bytes);
+    for (const std::uint64_t each : options.log_sizes) {
+      shown.name("log of " + bytes_text(static_cast<double>(each)));
+      const framing found = find_framing(small, scratch.path());
+      made.openings.push_back(measure_openings(small, each, found.frame_bytes, options.run.rounds,
+                                               scratch.path(), shown));
+    }
+  }
+  progress shown(options.run.seconds);
+  const double cells =
+      static_cast<double>(options.policies.size() * options.sizes.size() * options.writers.size());
+  for (const fsync_policy policy : options.policies) {
+    for (const std::uint64_t size : options.sizes) {
+      for (const std::uint64_t writers : options.writers) {
+        append_load load;
+        load.log = options.log;
+        load.log.size = size;
+        load.policy = policy;
+        load.writers = writers;
+        const std::string name = load_text(load);
+        shown.name(name);
+        made.cells.push_back(compare_appends(
+            load, {},
+            {made.here, scratch.path(), options.run.rounds, options.run.seconds / cells, shown}));
+        for (const std::string& each : made.cells.back().warnings) {
+          made.warnings.push_back(name + ": " + each);
+        }
+      }
+    }
+  }
+  add_doubts(made.warnings, others, spread{1, 1, 1});
+  return made;
+}
+
+}  // namespace
+
+int policies_verb(arguments given) {
+  sweep_options options;
+  return carry_out(given, introduction, table_of(options), options.run, [&]() -> outcome {
+    check(options);
+    const report made = measure(options);
+    return {table_text(options, made), made.warnings, json_of(options, made)};
+  });
+}
+
+}  // namespace nori::bench

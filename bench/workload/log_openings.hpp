@@ -1,0 +1,37 @@
+#ifndef NORI_BENCH_WORKLOAD_LOG_OPENINGS_HPP
+#define NORI_BENCH_WORKLOAD_LOG_OPENINGS_HPP
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "common/measure.hpp"
+#include "common/options.hpp"
+#include "common/report.hpp"
+
+namespace nori::bench {
+
+/// How a log of some size opens, each time in a process of its own.
+struct log_openings {
+  std::uint64_t log_bytes = 0;
+  std::uint64_t newest_segment_bytes = 0;  ///< what recovery has to read
+  std::uint64_t resident = 0;              ///< after opening
+  spread after_close_ms;
+  spread after_kill_ms;
+  spread raw_ms;  ///< reading as many bytes as the newest segment has, CRC of each record
+  spread kill_to_raw;
+
+  log_openings() = default;
+};
+
+/// Fills a log of about `bytes` (with several segments: so that the newest is 90 % full, which is
+/// where opening costs most), closes or kills its owner, and opens it, in turn with the raw loop.
+[[nodiscard]] log_openings measure_openings(const log_options& log, std::uint64_t bytes,
+                                            std::size_t frame_bytes, std::uint64_t rounds,
+                                            const std::filesystem::path& scratch, progress& shown);
+
+[[nodiscard]] json::object to_json(const log_openings& of);
+
+}  // namespace nori::bench
+
+#endif
