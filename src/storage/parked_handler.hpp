@@ -10,6 +10,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 
+#include <atomic>
 #include <cassert>
 #include <chrono>
 #include <cstddef>
@@ -64,13 +65,12 @@ class parked_handler {
     act_ = [](parked_handler& self, action what) {
       stored* const in_place = std::launder(reinterpret_cast<stored*>(self.place_));
       if (what == action::post) {
-        // Its context may end as soon as the coroutine has been resumed there: not while there is
-        // an executor of it here.
-        const asio::any_io_executor work = self.work_;
+        const departure leaving(self);
         const asio::any_io_executor on = asio::get_associated_executor(*in_place);
         self.post_to(on);
         return;
       }
+      self.wait_for_departure();
       // The handler owns the frame that this object lives in: it must not end inside it.
       stored taken(std::move(*in_place));
       in_place->~stored();
@@ -157,9 +157,49 @@ class parked_handler {
     }
   }
 
+  // While a thread posts. What it posted may end the context as soon as it is called, so it is not
+  // before the thread has left the context. (An executor that tracks work would keep the context,
+  // too; but the thread could then be who drops the last of it, which stops the context: perhaps
+  // not the run that this was for, but the next one.)
+  class departure {
+   public:
+    explicit departure(parked_handler& of) noexcept
+        : of_(&of), outer_(std::exchange(inmost, this)) {
+      of.left_.store(false, std::memory_order_relaxed);
+    }
+    departure(const departure&) = delete;
+    departure& operator=(const departure&) = delete;
+    ~departure() {
+      inmost = outer_;
+      if (of_ != nullptr) of_->left_.store(true, std::memory_order_release);
+    }
+
+    /// Whether this thread posts `of`: then it will not touch it again.
+    [[nodiscard]] static bool forgets(const parked_handler& of) noexcept {
+      for (departure* each = inmost; each != nullptr; each = each->outer_) {
+        if (each->of_ != &of) continue;
+        each->of_ = nullptr;
+        return true;
+      }
+      return false;
+    }
+
+   private:
+    static inline thread_local departure* inmost = nullptr;
+    parked_handler* of_;
+    departure* outer_;
+  };
+
+  void wait_for_departure() const noexcept {
+    if (left_.load(std::memory_order_acquire) || departure::forgets(*this)) return;
+    // Some instructions away, unless it has lost its processor.
+    while (!left_.load(std::memory_order_acquire)) std::this_thread::yield();
+  }
+
   static inline thread_local parked_handler* being_given = nullptr;
 
   void (*act_)(parked_handler&, action) = nullptr;
+  std::atomic<bool> left_{true};  ///< nobody is about to post this
   asio::any_io_executor work_;
   alignas(std::max_align_t) std::byte place_[64];
   handler_memory_of<64> memory_;

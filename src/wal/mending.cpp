@@ -124,7 +124,10 @@ asio::awaitable<void> opening::carry_staged() {
     const std::uint64_t end = piece.offset + piece.bytes;
     const std::size_t bytes = block_ceil(end) - begin;
     if (block_ceil(end) > size) co_await files_->allocate(to, size, block_ceil(end) - size);
-    if (piece.offset != 0) co_await write_header_again(*files_, reader, to, name);
+    // The last segment's is written below.
+    if (piece.offset != 0 && piece.segment_id != end_.segment_id) {
+      co_await write_header_again(*files_, reader, to, name);
+    }
     const unique_blocks blocks = allocate_blocks(bytes);
     std::memset(blocks.get(), 0, bytes);
     if (begin != piece.offset) co_await reader.read(begin, blocks.get(), format::block_bytes);

@@ -350,7 +350,15 @@ BOOST_AUTO_TEST_CASE(defect_16_a_second_opener_is_refused_and_harms_nothing) {
   log_in_scratch log;
   log.open();
   log.append("k", "v");
-  const snapshot before = snapshot_of(log.options.dir);
+  // Beside the opener the log itself prepares its next segment, which is zeros and no more.
+  const auto data = [&] {
+    snapshot files = snapshot_of(log.options.dir);
+    for (auto& [name, bytes] : files) bytes.resize(bytes.find_last_not_of('\0') + 1);
+    std::erase_if(files, [](const auto& file) { return file.second.empty(); });
+    return files;
+  };
+  const snapshot before = data();
+  BOOST_TEST(!before.empty());
 
   child_process other("opens", {log.options.dir.string()});
   BOOST_TEST(other.read_rest() == make_error_code(errc::locked).message());
@@ -358,7 +366,7 @@ BOOST_AUTO_TEST_CASE(defect_16_a_second_opener_is_refused_and_harms_nothing) {
   asio::io_context io;
   BOOST_TEST(code_of([&] { run(io, wal::open(log.options)); }) == errc::locked);
 
-  BOOST_TEST((snapshot_of(log.options.dir) == before));
+  BOOST_TEST((data() == before));
   log.append("k2", "v");
   log.reopen();
   BOOST_TEST(log.read_all().size() == 2u);

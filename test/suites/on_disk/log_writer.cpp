@@ -99,9 +99,10 @@ void write_log(const writing& how) {
     writer.io.stop();
   };
   std::optional<wal::opened> opened;
+  writer.failed = out_of_work("opening");
   asio::co_spawn(io, wal::open(how.what.log_config(how.dir)),
                  [&](std::exception_ptr error, wal::opened made) {
-                   note_failure(error);
+                   writer.failed = error;
                    if (!error) opened = std::move(made);
                    io.stop();
                  });
@@ -116,6 +117,7 @@ void write_log(const writing& how) {
     }
     asio::co_spawn(io, watch_durability(&writer), note_failure);
     io.run();
+    if (writer.workers != 0 && !writer.failed) writer.failed = out_of_work("appending");
   }
   writer.tell.end(writer.failed);
 }

@@ -172,6 +172,7 @@ void write_store(const writing& how) {
     writer.failed = error;
     writer.io.stop();
   };
+  writer.failed = out_of_work("opening");
   asio::co_spawn(io, open_store(&writer), [&](std::exception_ptr error) {
     writer.failed = error;
     io.stop();
@@ -187,6 +188,7 @@ void write_store(const writing& how) {
     asio::co_spawn(io, watch_store(&writer), note_failure);
     asio::co_spawn(io, follow(&writer), note_failure);
     io.run();
+    if (writer.workers != 0 && !writer.failed) writer.failed = out_of_work("appending");
   }
   writer.tell.end(writer.failed);
 }

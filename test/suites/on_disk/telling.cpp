@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <stdexcept>
 
 namespace nori::suites {
 
@@ -71,6 +72,11 @@ void telling::end(std::exception_ptr what_failed) {
     failed(error.what());
     throw;
   }
+}
+
+std::exception_ptr out_of_work(const char* while_it_was) {
+  return std::make_exception_ptr(
+      std::runtime_error(std::string("the context ran out of work while ") + while_it_was));
 }
 
 }  // namespace nori::suites

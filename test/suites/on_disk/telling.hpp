@@ -39,6 +39,9 @@ class telling {
   bool posted_ = false;
 };
 
+/// What failed where a context had nothing left to do though its coroutines had not ended.
+[[nodiscard]] std::exception_ptr out_of_work(const char* while_it_was);
+
 }  // namespace nori::suites
 
 #endif
