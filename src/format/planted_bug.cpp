@@ -20,6 +20,8 @@ planted_bug from_environment() noexcept {
   if (name == "drop_predecessor_link") return planted_bug::drop_predecessor_link;
   if (name == "drop_last_index_entry") return planted_bug::drop_last_index_entry;
   if (name == "adopt_failed_batch_orphans") return planted_bug::adopt_failed_batch_orphans;
+  if (name == "keep_starved_index") return planted_bug::keep_starved_index;
+  if (name == "skip_starved_record") return planted_bug::skip_starved_record;
   return planted_bug::none;
 }
 

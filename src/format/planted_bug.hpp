@@ -16,6 +16,8 @@ enum class planted_bug : std::uint8_t {
   drop_predecessor_link,       ///< a segment is taken for the successor of any other
   drop_last_index_entry,       ///< an index file lacks the last place of each list
   adopt_failed_batch_orphans,  ///< recovery keeps the records of half a batch
+  keep_starved_index,          ///< an index that memory ran out for is gone on with
+  skip_starved_record,         ///< a reader that memory ran out for has moved on
 };
 
 #ifdef NORI_PLANTED_BUGS

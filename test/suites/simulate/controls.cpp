@@ -42,6 +42,8 @@ int run_controls(std::uint64_t seed, double seconds_each) {
       {planted_bug::drop_predecessor_link, "drop_predecessor_link", {"damage"}},
       {planted_bug::drop_last_index_entry, "drop_last_index_entry", {"store"}},
       {planted_bug::adopt_failed_batch_orphans, "adopt_failed_batch_orphans", {"crashes"}},
+      {planted_bug::keep_starved_index, "keep_starved_index", {"store_allocations"}},
+      {planted_bug::skip_starved_record, "skip_starved_record", {"allocations"}},
   };
   int missed = 0;
   for (const control& each : all) {
