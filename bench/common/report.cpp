@@ -170,22 +170,6 @@ void print(const run_options& options, const std::string& text) {
   std::fflush(to);
 }
 
-void add_doubts(std::vector<std::string>& warnings, const other_programs& others,
-                const spread& ratio) {
-  // The kernel's own threads, which work for us, are among the others.
-  constexpr double cores_max = 0.3;
-  constexpr double factor_max = 1.5;
-  if (const double cores = others.cores(); cores > cores_max) {
-    warnings.push_back("others kept " + digits_text(cores) +
-                       " cores busy meanwhile: repeat when the machine is quiet");
-  }
-  if (ratio.highest > factor_max * ratio.lowest) {
-    warnings.push_back("the ratio moved from " + digits_text(ratio.lowest) + " to " +
-                       digits_text(ratio.highest) +
-                       " between rounds: repeat, with more --seconds or --rounds");
-  }
-}
-
 void print_warnings(const std::vector<std::string>& warnings) {
   for (const std::string& each : warnings) std::fprintf(stderr, "warning: %s\n", each.c_str());
 }

@@ -41,9 +41,6 @@ void add_ratios(json::object& to, const ratios& of);
 /// Where the report itself goes: to standard error when standard output is taken by the JSON.
 void print(const run_options& options, const std::string& text);
 
-/// Warns of others on the machine, and of rounds that differ too much to be believed.
-void add_doubts(std::vector<std::string>& warnings, const other_programs& others,
-                const spread& ratio);
 void print_warnings(const std::vector<std::string>& warnings);
 
 /// Writes `what` where options.json says, if anywhere.

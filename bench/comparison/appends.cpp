@@ -136,28 +136,20 @@ json::object to_json(const append_comparison& of) {
 
 append_report report_appends(const append_load& load, const std::vector<peer_kind>& peers,
                              const run_options& run) {
-  const scratch_directory scratch(run.dir);
-  const other_programs others;
   append_report made;
-  made.here = describe_machine(scratch.path());
-  made.warnings = warnings_about(made.here);
+  site here(run.dir, made);
   progress shown(run.seconds);
   made.found =
-      compare_appends(load, peers, {made.here, scratch.path(), run.rounds, run.seconds, shown});
-  add_doubts(made.warnings, others, made.found.ours().to_raw.records_per_s);
+      compare_appends(load, peers, {made.here, here.path(), run.rounds, run.seconds, shown});
+  here.doubt(made.found.ours().to_raw.records_per_s);
   made.warnings.insert(made.warnings.end(), made.found.warnings.begin(), made.found.warnings.end());
   return made;
 }
 
 json::object to_json(std::string_view verb, const run_options& run, const append_report& of) {
-  json::object made;
-  made["verb"] = verb;
-  for (auto& [key, value] : to_json(of.found)) made[key] = value;
-  made["options"].as_object()["seconds"] = run.seconds;
-  made["options"].as_object()["rounds"] = run.rounds;
-  made["machine"] = to_json(of.here);
-  made["warnings"] = to_json(of.warnings);
-  return made;
+  json::object figures = to_json(of.found);
+  json::object given = figures["options"].as_object();
+  return document_of(verb, figures, std::move(given), run, of);
 }
 
 std::string load_text(const append_load& load) {

@@ -10,6 +10,7 @@
 #include "common/machine.hpp"
 #include "common/measure.hpp"
 #include "common/report.hpp"
+#include "common/site.hpp"
 #include "peers/peer.hpp"
 #include "workload/log_appends.hpp"
 
@@ -56,9 +57,7 @@ struct comparing {
 [[nodiscard]] json::object to_json(const append_comparison& of);
 
 /// A comparison with where it was made and what is to be doubted of it.
-struct append_report {
-  machine here;
-  std::vector<std::string> warnings;
+struct append_report : conditions {
   append_comparison found;
 
   append_report() = default;

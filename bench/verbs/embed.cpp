@@ -8,6 +8,7 @@
 #include "common/quantities.hpp"
 #include "common/report.hpp"
 #include "common/scratch.hpp"
+#include "common/site.hpp"
 #include "comparison/appends.hpp"
 #include "verbs/carry_out.hpp"
 #include "workload/delivery.hpp"
@@ -56,9 +57,7 @@ void check(const embed_options& options) {
   }
 }
 
-struct report {
-  machine here;
-  std::vector<std::string> warnings;
+struct report : conditions {
   figures alone;
   figures beside;
   spread p99_ratio;  ///< by round
@@ -69,27 +68,24 @@ struct report {
 };
 
 report measure(const embed_options& options) {
-  const scratch_directory scratch(options.run.dir);
-  const other_programs others;
   report made;
-  made.here = describe_machine(scratch.path());
-  made.warnings = warnings_about(made.here);
+  site here(options.run.dir, made);
 
   std::vector<double> appends_per_s;
   std::vector<contestant> sides;
   sides.emplace_back("echo server alone", [&](double seconds) {
-    return echo(options.load, scratch.path(), nullptr, seconds).echoes;
+    return echo(options.load, here.path(), nullptr, seconds).echoes;
   });
   sides.emplace_back("echo server beside the log", [&](double seconds) {
-    const scratch_directory mine(scratch.path());
+    const scratch_directory mine(here.path());
     const auto dir = mine.path() / "log";
-    echo_result result = echo(options.load, scratch.path(), &dir, seconds);
+    echo_result result = echo(options.load, here.path(), &dir, seconds);
     appends_per_s.push_back(result.appends_per_s);
     settle(mine.path());
     return std::move(result.echoes);
   });
   sides.emplace_back("live subscription", [&](double seconds) {
-    const scratch_directory mine(scratch.path());
+    const scratch_directory mine(here.path());
     turn_result result = deliver(options.load.appends.log, mine.path() / "store", seconds);
     settle(mine.path());
     return result;
@@ -104,7 +100,7 @@ report measure(const embed_options& options) {
     p99_ratio.push_back(round[1].latency.quantile(0.99) / round[0].latency.quantile(0.99));
   }
   made.p99_ratio = spread_of(p99_ratio);
-  add_doubts(made.warnings, others, made.p99_ratio);
+  here.doubt(made.p99_ratio);
   return made;
 }
 
@@ -130,7 +126,6 @@ std::string table_text(const embed_options& options, const report& r) {
 
 json::object json_of(const embed_options& options, const report& r) {
   json::object made;
-  made["verb"] = "embed";
   made["alone"] = to_json(r.alone);
   made["beside"] = to_json(r.beside);
   made["p99_ratio"] = r.p99_ratio.median;
@@ -142,12 +137,7 @@ json::object json_of(const embed_options& options, const report& r) {
   given["writers"] = options.load.appends.writers;
   given["batch"] = options.load.appends.batch;
   given["connections"] = options.load.connections;
-  given["seconds"] = options.run.seconds;
-  given["rounds"] = options.run.rounds;
-  made["options"] = std::move(given);
-  made["machine"] = to_json(r.here);
-  made["warnings"] = to_json(r.warnings);
-  return made;
+  return document_of("embed", made, std::move(given), options.run, r);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include "common/lists.hpp"
 #include "common/quantities.hpp"
 #include "common/results.hpp"
-#include "common/scratch.hpp"
+#include "common/site.hpp"
 #include "comparison/appends.hpp"
 #include "verbs/carry_out.hpp"
 #include "workload/context.hpp"
@@ -68,9 +68,7 @@ option_table table_of(sweep_options& to) {
   return table;
 }
 
-struct report {
-  machine here;
-  std::vector<std::string> warnings;
+struct report : conditions {
   std::vector<append_comparison> cells;
   std::vector<log_openings> openings;
 
@@ -111,7 +109,6 @@ std::string table_text(const sweep_options& options, const report& r) {
 
 json::object json_of(const sweep_options& options, const report& r) {
   json::object made;
-  made["verb"] = "policies";
   json::array cells;
   for (const append_comparison& each : r.cells) cells.push_back(to_json(each));
   made["cells"] = std::move(cells);
@@ -120,12 +117,7 @@ json::object json_of(const sweep_options& options, const report& r) {
   made["openings"] = std::move(openings);
   json::object given = to_json(options.log);
   given.erase("size");
-  given["seconds"] = options.run.seconds;
-  given["rounds"] = options.run.rounds;
-  made["options"] = std::move(given);
-  made["machine"] = to_json(r.here);
-  made["warnings"] = to_json(r.warnings);
-  return made;
+  return document_of("policies", made, std::move(given), options.run, r);
 }
 
 void check(const sweep_options& options) {
@@ -137,11 +129,8 @@ void check(const sweep_options& options) {
 }
 
 report measure(const sweep_options& options) {
-  const scratch_directory scratch(options.run.dir);
-  const other_programs others;
   report made;
-  made.here = describe_machine(scratch.path());
-  made.warnings = warnings_about(made.here);
+  site here(options.run.dir, made);
   log_options small = options.log;
   small.size = options.sizes.front();
   {
@@ -151,9 +140,9 @@ report measure(const sweep_options& options) {
     progress shown(bytes);
     for (const std::uint64_t each : options.log_sizes) {
       shown.name("log of " + bytes_text(static_cast<double>(each)));
-      const framing found = find_framing(small, scratch.path());
-      made.openings.push_back(measure_openings(small, each, found.frame_bytes, options.run.rounds,
-                                               scratch.path(), shown));
+      const framing found = find_framing(small, here.path());
+      made.openings.push_back(
+          measure_openings(small, each, found.frame_bytes, options.run.rounds, here.path(), shown));
     }
   }
   progress shown(options.run.seconds);
@@ -171,14 +160,14 @@ report measure(const sweep_options& options) {
         shown.name(name);
         made.cells.push_back(compare_appends(
             load, {},
-            {made.here, scratch.path(), options.run.rounds, options.run.seconds / cells, shown}));
+            {made.here, here.path(), options.run.rounds, options.run.seconds / cells, shown}));
         for (const std::string& each : made.cells.back().warnings) {
           made.warnings.push_back(name + ": " + each);
         }
       }
     }
   }
-  add_doubts(made.warnings, others, spread{1, 1, 1});
+  here.doubt(spread{1, 1, 1});
   return made;
 }
 

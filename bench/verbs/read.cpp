@@ -5,7 +5,7 @@
 #include "common/options.hpp"
 #include "common/quantities.hpp"
 #include "common/report.hpp"
-#include "common/scratch.hpp"
+#include "common/site.hpp"
 #include "raw/files.hpp"
 #include "raw/read_loop.hpp"
 #include "verbs/carry_out.hpp"
@@ -64,9 +64,7 @@ findings findings_of(const std::vector<std::vector<turn_result>>& rounds) {
           ratios_of(rounds, 0, 2), ratios_of(rounds, 1, 2)};
 }
 
-struct report {
-  machine here;
-  std::vector<std::string> warnings;
+struct report : conditions {
   std::size_t frame_bytes = 0;
   nori::backend backend = nori::backend::automatic;
   findings hot;
@@ -119,43 +117,31 @@ json::object json_of(const findings& f) {
 
 json::object json_of(const reading_options& options, const report& r) {
   json::object made;
-  made["verb"] = "read";
   for (const auto& [key, value] : json_of(r.hot)) made[key] = value;
   if (options.cold) made["cold"] = json_of(r.cold);
   made["frame_bytes"] = r.frame_bytes;
   made["backend"] = backend_text(r.backend);
   json::object given = to_json(options.log);
   given["records"] = options.records;
-  given["seconds"] = options.run.seconds;
-  given["rounds"] = options.run.rounds;
-  made["options"] = std::move(given);
-  made["machine"] = to_json(r.here);
-  made["warnings"] = to_json(r.warnings);
-  return made;
+  return document_of("read", made, std::move(given), options.run, r);
 }
 
 report measure(const reading_options& options) {
-  const scratch_directory scratch(options.run.dir);
-  const other_programs others;
   report made;
-  made.here = describe_machine(scratch.path());
-  made.warnings = warnings_about(made.here);
-  const framing found = find_framing(options.log, scratch.path());
+  site here(options.run.dir, made);
+  const framing found = find_framing(options.log, here.path());
   made.frame_bytes = found.frame_bytes;
   made.backend = found.backend;
-  const std::uint64_t bytes = options.records * found.frame_bytes;
-  if (2 * bytes + 2 * options.log.segment_bytes > made.here.free_bytes) {
-    throw std::runtime_error(
-        options.run.dir.string() + ": " + bytes_text(static_cast<double>(made.here.free_bytes)) +
-        " are free, the log and the raw file need " + bytes_text(static_cast<double>(2 * bytes)));
-  }
+  // The log and the raw file.
+  here.need(2.0 * static_cast<double>(options.records * found.frame_bytes) +
+            2.0 * static_cast<double>(options.log.segment_bytes));
 
-  const auto log_dir = scratch.path() / "log";
-  const auto raw_file = scratch.path() / "raw";
+  const auto log_dir = here.path() / "log";
+  const auto raw_file = here.path() / "raw";
   write_log(options.log, options.records, log_dir);
   raw::write_frames(raw_file, make_value(options.log.size), found.frame_bytes, options.records);
   // What reading brings into the page cache lies differently there than what writing leaves.
-  raw::drop_cached(scratch.path());
+  raw::drop_cached(here.path());
 
   const auto log_once = [&](read_call call, const std::function<void()>& before) {
     return read_log_once(options.log, options.records, log_dir, call, before);
@@ -174,15 +160,15 @@ report measure(const reading_options& options) {
     });
   }
   hot.emplace_back("raw", [&](double seconds) {
-    return take_turn(seconds, scratch.path(), 1, [&](turn& now) {
+    return take_turn(seconds, here.path(), 1, [&](turn& now) {
       while (now.now() != phase::over) raw::read_frames(raw_file, now);
     });
   });
   made.hot = findings_of(take_rounds(hot, options.run.rounds, options.run.seconds));
-  add_doubts(made.warnings, others, made.hot.next_to_raw.records_per_s);
+  here.doubt(made.hot.next_to_raw.records_per_s);
 
   if (options.cold) {
-    const auto drop = [&] { raw::drop_cached(scratch.path()); };
+    const auto drop = [&] { raw::drop_cached(here.path()); };
     std::vector<contestant> cold;
     for (const read_call call : {read_call::next, read_call::next_batch}) {
       cold.emplace_back(call == read_call::next ? "next, cold" : "next_batch, cold",

@@ -5,7 +5,7 @@
 #include "common/lists.hpp"
 #include "common/quantities.hpp"
 #include "common/results.hpp"
-#include "common/scratch.hpp"
+#include "common/site.hpp"
 #include "verbs/carry_out.hpp"
 #include "workload/context.hpp"
 #include "workload/log_openings.hpp"
@@ -46,9 +46,7 @@ option_table table_of(recover_options& to) {
   return table;
 }
 
-struct report {
-  machine here;
-  std::vector<std::string> warnings;
+struct report : conditions {
   std::vector<log_openings> found;
 
   report() = default;
@@ -77,44 +75,31 @@ std::string table_text(const recover_options& options, const report& r) {
 
 json::object json_of(const recover_options& options, const report& r) {
   json::object made;
-  made["verb"] = "recover";
   json::array openings;
   for (const log_openings& each : r.found) openings.push_back(to_json(each));
   made["openings"] = std::move(openings);
   json::object given = to_json(options.log);
-  given["rounds"] = options.run.rounds;
-  made["options"] = std::move(given);
-  made["machine"] = to_json(r.here);
-  made["warnings"] = to_json(r.warnings);
-  return made;
+  return document_of("recover", made, std::move(given), options.run, r);
 }
 
 report measure(const recover_options& options) {
-  const scratch_directory scratch(options.run.dir);
-  const other_programs others;
   report made;
-  made.here = describe_machine(scratch.path());
-  made.warnings = warnings_about(made.here);
-  const framing found = find_framing(options.log, scratch.path());
+  site here(options.run.dir, made);
+  const framing found = find_framing(options.log, here.path());
   double all = 0;
   for (const std::uint64_t bytes : options.sizes) {
     all += static_cast<double>(bytes);
     // The closed one, the killed one and its copies; segments that are ready ahead.
-    const double needed =
-        2.0 * static_cast<double>(bytes) + 8.0 * static_cast<double>(options.log.segment_bytes);
-    if (needed > static_cast<double>(made.here.free_bytes)) {
-      throw std::runtime_error(options.run.dir.string() + ": " +
-                               bytes_text(static_cast<double>(made.here.free_bytes)) +
-                               " are free, this needs " + bytes_text(needed));
-    }
+    here.need(2.0 * static_cast<double>(bytes) +
+              8.0 * static_cast<double>(options.log.segment_bytes));
   }
   progress shown(all);
   for (const std::uint64_t bytes : options.sizes) {
     shown.name("log of " + bytes_text(static_cast<double>(bytes)));
     made.found.push_back(measure_openings(options.log, bytes, found.frame_bytes, options.run.rounds,
-                                          scratch.path(), shown));
+                                          here.path(), shown));
   }
-  add_doubts(made.warnings, others, made.found.back().kill_to_raw);
+  here.doubt(made.found.back().kill_to_raw);
   return made;
 }
 

@@ -15,6 +15,7 @@
 #include "common/quantities.hpp"
 #include "common/report.hpp"
 #include "common/scratch.hpp"
+#include "common/site.hpp"
 #include "raw/append_contestant.hpp"
 #include "raw/files.hpp"
 #include "raw/read_loop.hpp"
@@ -125,9 +126,7 @@ struct openings {
   std::uint64_t resident_read = 0;  ///< after a scan and some reads as well
 };
 
-struct report {
-  machine here;
-  std::vector<std::string> warnings;
+struct report : conditions {
   std::size_t frame_bytes = 0;
   std::optional<compared> append;
   std::optional<compared> batch;
@@ -143,7 +142,7 @@ double milliseconds_since(clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(clock::now() - begin).count();
 }
 
-compared measure_appends(const store_options& options, const scratch_directory& scratch,
+compared measure_appends(const store_options& options, const std::filesystem::path& scratch,
                          std::uint64_t writers, std::uint64_t batch, const report& into) {
   conditional_load load;
   load.log = options.shape.log;
@@ -153,12 +152,11 @@ compared measure_appends(const store_options& options, const scratch_directory& 
   job.body = make_value(options.shape.log.size);
   job.frame_bytes = into.frame_bytes;
   job.file_bytes = options.shape.log.segment_bytes;
-  raw::append_contestant rival =
-      raw::make_append_contestant(std::move(job), writers * batch, into.here, scratch.path(),
-                                  std::min(2.0, options.run.seconds / 5));
+  raw::append_contestant rival = raw::make_append_contestant(
+      std::move(job), writers * batch, into.here, scratch, std::min(2.0, options.run.seconds / 5));
   std::vector<contestant> sides;
   sides.emplace_back("conditional appends", [&](double seconds) {
-    const scratch_directory mine(scratch.path());
+    const scratch_directory mine(scratch);
     turn_result result = append_conditionally(load, mine.path() / "store", seconds);
     settle(mine.path());
     return result;
@@ -240,7 +238,7 @@ openings measure_openings(const store_options& options, const store_shape& shape
   return made;
 }
 
-compared measure_reads(const store_options& options, const scratch_directory& scratch,
+compared measure_reads(const store_options& options, const std::filesystem::path& scratch,
                        const std::filesystem::path& dir, store_read what, std::uint64_t readers,
                        const std::filesystem::path* raw_file) {
   std::vector<contestant> sides;
@@ -249,7 +247,7 @@ compared measure_reads(const store_options& options, const scratch_directory& sc
   });
   if (raw_file != nullptr) {
     sides.emplace_back("raw", [&](double seconds) {
-      return take_turn(seconds, scratch.path(), 1, [&](turn& now) {
+      return take_turn(seconds, scratch, 1, [&](turn& now) {
         while (now.now() != phase::over) raw::read_frames(*raw_file, now);
       });
     });
@@ -266,30 +264,23 @@ compared measure_reads(const store_options& options, const scratch_directory& sc
 }
 
 report measure(const store_options& options) {
-  const scratch_directory scratch(options.run.dir);
-  const other_programs others;
   report made;
-  made.here = describe_machine(scratch.path());
-  made.warnings = warnings_about(made.here);
-  made.frame_bytes = event_frame_bytes(options.shape, scratch.path());
+  site here(options.run.dir, made);
+  made.frame_bytes = event_frame_bytes(options.shape, here.path());
 
   const bool reads = options.does("scan") || options.does("stream") || options.does("tag");
   const std::uint64_t needed =
       (options.does("scan") ? 2 : 1) * options.shape.events * made.frame_bytes * 5 / 4 +
       8 * options.shape.log.segment_bytes;
-  if ((reads || options.does("open")) && needed > made.here.free_bytes) {
-    throw std::runtime_error(options.run.dir.string() + ": " +
-                             bytes_text(static_cast<double>(made.here.free_bytes)) +
-                             " are free, this needs " + bytes_text(static_cast<double>(needed)));
-  }
+  if (reads || options.does("open")) here.need(static_cast<double>(needed));
   // The processes that are opened come first, while this one has little memory to inherit.
-  const auto dir = scratch.path() / "store";
+  const auto dir = here.path() / "store";
   if (options.does("open")) {
     store_shape tenth = options.shape;
     tenth.events = std::max<std::uint64_t>(1, tenth.events / 10);
     tenth.streams = std::max<std::uint64_t>(1, tenth.streams / 10);
     tenth.tags = std::max<std::uint64_t>(1, tenth.tags / 10);
-    const scratch_directory small(scratch.path());
+    const scratch_directory small(here.path());
     made.open.push_back(measure_openings(options, tenth, small.path() / "store"));
     made.open.push_back(measure_openings(options, options.shape, dir));
   } else if (reads) {
@@ -306,29 +297,30 @@ report measure(const store_options& options) {
     made.open.back().resident_read = number(read, "resident");
   }
   if (options.does("scan")) {
-    const scratch_directory raw_dir(scratch.path());
+    const scratch_directory raw_dir(here.path());
     const auto raw_file = raw_dir.path() / "raw";
     raw::write_frames(raw_file, make_value(options.shape.log.size), made.frame_bytes,
                       options.shape.events);
     raw::bring_into_cache(raw_dir.path());
-    made.scan = measure_reads(options, scratch, dir, store_read::everything, 1, &raw_file);
-    add_doubts(made.warnings, others, made.scan->to_raw.records_per_s);
+    made.scan = measure_reads(options, here.path(), dir, store_read::everything, 1, &raw_file);
+    here.doubt(made.scan->to_raw.records_per_s);
   }
   if (options.does("stream")) {
-    made.stream = measure_reads(options, scratch, dir, store_read::one_stream, 1, nullptr);
+    made.stream = measure_reads(options, here.path(), dir, store_read::one_stream, 1, nullptr);
   }
   if (options.does("tag")) {
-    made.tag = measure_reads(options, scratch, dir, store_read::one_tag, options.readers, nullptr);
+    made.tag =
+        measure_reads(options, here.path(), dir, store_read::one_tag, options.readers, nullptr);
   }
   std::filesystem::remove_all(dir);
-  settle(scratch.path());
+  settle(here.path());
   if (options.does("batch")) {
-    made.batch = measure_appends(options, scratch, options.batch_writers, options.batch, made);
-    add_doubts(made.warnings, others, made.batch->to_raw.records_per_s);
+    made.batch = measure_appends(options, here.path(), options.batch_writers, options.batch, made);
+    here.doubt(made.batch->to_raw.records_per_s);
   }
   if (options.does("append")) {
-    made.append = measure_appends(options, scratch, options.writers, 1, made);
-    add_doubts(made.warnings, others, made.append->to_raw.records_per_s);
+    made.append = measure_appends(options, here.path(), options.writers, 1, made);
+    here.doubt(made.append->to_raw.records_per_s);
   }
   return made;
 }
@@ -429,7 +421,6 @@ json::object json_of(const openings& of) {
 
 json::object json_of(const store_options& options, const report& r) {
   json::object made;
-  made["verb"] = "store";
   const auto add = [&](const char* name, const std::optional<compared>& of) {
     if (of) made[name] = json_of(*of);
   };
@@ -450,12 +441,7 @@ json::object json_of(const store_options& options, const report& r) {
   given["streams"] = options.shape.streams;
   given["tags"] = options.shape.tags;
   given["readers"] = options.readers;
-  given["seconds"] = options.run.seconds;
-  given["rounds"] = options.run.rounds;
-  made["options"] = std::move(given);
-  made["machine"] = to_json(r.here);
-  made["warnings"] = to_json(r.warnings);
-  return made;
+  return document_of("store", made, std::move(given), options.run, r);
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+#include "common/site.hpp"
+
+#include <stdexcept>
+#include <utility>
+
+#include "common/quantities.hpp"
+#include "common/report.hpp"
+
+namespace nori::bench {
+
+site::site(const std::filesystem::path& dir, conditions& into)
+    : dir_(dir), scratch_(dir), found_(into) {
+  found_.here = describe_machine(scratch_.path());
+  found_.warnings = warnings_about(found_.here);
+}
+
+void site::need(double bytes) const {
+  const auto free = static_cast<double>(found_.here.free_bytes);
+  if (bytes > free) {
+    throw std::runtime_error(dir_.string() + ": " + bytes_text(free) + " are free, this needs " +
+                             bytes_text(bytes));
+  }
+}
+
+void site::doubt(const spread& ratio) {
+  // The kernel's own threads, which work for us, are among the others.
+  constexpr double cores_max = 0.3;
+  constexpr double factor_max = 1.5;
+  if (const double cores = others_.cores(); cores > cores_max) {
+    found_.warnings.push_back("others kept " + digits_text(cores) +
+                              " cores busy meanwhile: repeat when the machine is quiet");
+  }
+  if (ratio.highest > factor_max * ratio.lowest) {
+    found_.warnings.push_back("the ratio moved from " + digits_text(ratio.lowest) + " to " +
+                              digits_text(ratio.highest) +
+                              " between rounds: repeat, with more --seconds or --rounds");
+  }
+}
+
+json::object document_of(std::string_view verb, const json::object& figures, json::object given,
+                         const run_options& run, const conditions& under) {
+  json::object made;
+  made["verb"] = verb;
+  for (const auto& [key, value] : figures) made[key] = value;
+  given["seconds"] = run.seconds;
+  given["rounds"] = run.rounds;
+  made["options"] = std::move(given);
+  made["machine"] = to_json(under.here);
+  made["warnings"] = to_json(under.warnings);
+  return made;
+}
+
+}  // namespace nori::bench
