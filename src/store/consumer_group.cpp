@@ -17,7 +17,6 @@
 #include <exception>
 #include <map>
 #include <mutex>
-#include <new>
 #include <tuple>
 
 #include <nori/error.hpp>
@@ -27,6 +26,7 @@
 #include "store/event_source.hpp"
 #include "store/group_core.hpp"
 #include "store/on_strand.hpp"
+#include "store/stopped.hpp"
 #include "store/waiting_room.hpp"
 
 namespace nori {
@@ -36,6 +36,8 @@ namespace store {
 using clock = std::chrono::steady_clock;
 
 namespace {
+
+constexpr const char* group_text = "the consumer group";
 
 // Unless told otherwise; no more events than that are read before their place is known.
 constexpr std::size_t batch_events_usual = 256;
@@ -52,15 +54,6 @@ void check(const group_options& options) {
   if (options.attempts_max < 1) refuse("attempts_max must be at least 1");
   if (options.save_every_events < 1) refuse("save_every_events must be at least 1");
   if (options.save_every_ms.count() < 0) refuse("save_every_ms must not be negative");
-}
-
-std::exception_ptr stopped(const std::string& name) noexcept {
-  try {
-    return std::make_exception_ptr(boost::system::system_error(
-        make_error_code(errc::closed), "the consumer group " + name + " was stopped"));
-  } catch (const std::bad_alloc&) {
-    return std::current_exception();
-  }
 }
 
 }  // namespace
@@ -318,7 +311,7 @@ asio::awaitable<void> group_state::run(std::shared_ptr<group_state> self) {
     waiting_room::called woken;
     const std::lock_guard lock(self->mutex);
     self->poke = nullptr;
-    self->ended = cancelled ? stopped(self->options.name) : why;
+    self->ended = cancelled ? stopped(group_text, self->options.name) : why;
     woken = self->members.call_all();
   }
   std::rethrow_exception(why);
@@ -438,7 +431,7 @@ void consumer_group::end() noexcept {
   if (!state_) return;
   store::waiting_room::called woken;
   const std::lock_guard lock(state_->mutex);
-  if (!state_->ended) state_->ended = store::stopped(state_->options.name);
+  if (!state_->ended) state_->ended = store::stopped(store::group_text, state_->options.name);
   woken = state_->members.call_all();
 }
 

@@ -233,6 +233,7 @@ class core : public std::enable_shared_from_this<core> {
   std::vector<format::prepared_record> prepared_;
   std::vector<position> positions_;
   // The background work on indexes.
+  class busy;
   bool indexing_ = false;
   bool deleting_ = false;
   bool closing_ = false;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
-#include <functional>
 #include <new>
 #include <string>
 #include <utility>
@@ -112,19 +111,25 @@ struct index_making {
   }
 };
 
-// Does something however a coroutine ends.
-class ending {
+}  // namespace
+
+// Such a flag is cleared however the coroutine ends that set it, and who waits looks again.
+class core::busy {
  public:
-  explicit ending(std::function<void()> end) : end_(std::move(end)) {}
-  ending(const ending&) = delete;
-  ending& operator=(const ending&) = delete;
-  ~ending() { end_(); }
+  busy(core& in, bool& flag) noexcept : in_(in), flag_(flag) {}
+  busy(const busy&) = delete;
+  busy& operator=(const busy&) = delete;
+  ~busy() {
+    waiting_room::called called;
+    const std::lock_guard lock(in_.mutex_);
+    flag_ = false;
+    called = in_.index_changed_.call_all();
+  }
 
  private:
-  std::function<void()> end_;
+  core& in_;
+  bool& flag_;
 };
-
-}  // namespace
 
 // The first event of a segment was laid: what came before is complete.
 void core::begin_part_locked(std::uint64_t segment_id) {
@@ -312,12 +317,7 @@ asio::awaitable<void> core::repair(shared self) {
     if (!self->broken_ || self->stopping_) co_return;
     self->repairing_ = true;
   }
-  const ending ends([of = self.get()] {
-    waiting_room::called called;
-    const std::lock_guard lock(of->mutex_);
-    of->repairing_ = false;
-    called = of->index_changed_.call_all();
-  });
+  const busy until_the_end(*self, self->repairing_);
   // What is not durable yet can't be read under always.
   co_await log::wait_all(self->log_, log::mark::durable);
   for (;;) {
@@ -615,12 +615,7 @@ asio::awaitable<deleted_segments> core::delete_before(shared self, std::uint64_t
     if (going.empty()) co_return deleted_segments{};
     self->deleting_ = true;
   }
-  const ending ends([of = self.get()] {
-    waiting_room::called called;
-    const std::lock_guard lock(of->mutex_);
-    of->deleting_ = false;
-    called = of->index_changed_.call_all();
-  });
+  const busy until_the_end(*self, self->deleting_);
   co_await retire_heads(self, going);
   const deleted_segments result = co_await log::delete_segments_before(
       self->log_, {going.back()->segment_id + 1, format::segment_header_bytes});
@@ -660,12 +655,7 @@ asio::awaitable<void> core::close(shared self) {
     self->closing_ = true;
     self->newest_kept_ = true;
   }
-  const ending ends([of = self.get()] {
-    waiting_room::called called;
-    const std::lock_guard lock(of->mutex_);
-    of->closing_ = false;
-    called = of->index_changed_.call_all();
-  });
+  const busy until_the_end(*self, self->closing_);
   if (first && self->writable() && !self->log_->failure()) {
     try {
       co_await log::wait_all(self->log_, log::mark::durable);

@@ -12,7 +12,6 @@
 
 #include <exception>
 #include <mutex>
-#include <new>
 #include <shared_mutex>
 #include <tuple>
 
@@ -23,6 +22,7 @@
 #include "store/checkpoint_files.hpp"
 #include "store/event_source.hpp"
 #include "store/on_strand.hpp"
+#include "store/stopped.hpp"
 #include "store/waiting_room.hpp"
 
 namespace nori::store {
@@ -59,14 +59,7 @@ bool reaches(std::optional<std::uint64_t> through, std::uint64_t position) noexc
   return through && *through >= position;
 }
 
-std::exception_ptr projection_stopped(const std::string& name) noexcept {
-  try {
-    return std::make_exception_ptr(boost::system::system_error(
-        make_error_code(errc::closed), "the projection " + name + " was stopped"));
-  } catch (const std::bad_alloc&) {
-    return std::current_exception();
-  }
-}
+constexpr const char* projection_text = "the projection";
 
 void check(const projection_options& options) {
   const auto refuse = [](const std::string& what) {
@@ -158,7 +151,7 @@ void projector::stop_waiting() noexcept {
   if (!state_) return;
   waiting_room::called woken;
   const std::lock_guard lock(state_->mutex);
-  if (!state_->ended) state_->ended = projection_stopped(state_->options.name);
+  if (!state_->ended) state_->ended = store::stopped(store::projection_text, state_->options.name);
   woken = state_->waiting.call_all();
 }
 
@@ -431,7 +424,7 @@ asio::awaitable<void> projector::run() {
         cancelled = error.code() == asio::error::operation_aborted;
       } catch (...) {
       }
-      of->end(cancelled ? projection_stopped(of->options.name) : why);
+      of->end(cancelled ? stopped(projection_text, of->options.name) : why);
       std::rethrow_exception(why);
     }
   };

@@ -13,6 +13,7 @@
 
 #include "bank_test.hpp"
 #include "support/files.hpp"
+#include "support/mounted_tmpfs.hpp"
 
 // Starting and stopping, and what is to be right before it starts.
 
@@ -20,6 +21,38 @@ using namespace nori::server_test;
 namespace fs = std::filesystem;
 
 BOOST_AUTO_TEST_SUITE(account_server_running)
+
+BOOST_FIXTURE_TEST_CASE(a_full_disk_turns_commands_away_until_there_is_room, bank) {
+  const fs::path small = scratch.path() / "small";
+  const nori::test::mounted_tmpfs disk(small, "size=300k");
+  if (!disk.there()) {
+    std::cout << "SKIP a_full_disk_turns_commands_away_until_there_is_room: " << disk.why()
+              << std::endl;
+    return;
+  }
+  server at(small / "bank");
+  open(at, "ann");
+  int done = 0;
+  const auto deposit = [&] {
+    return at.post("/accounts/ann/deposit", R"({"amount":1})", "d" + std::to_string(done));
+  };
+  reply got = deposit();
+  for (; got.status == 200 && done < 10'000; got = deposit()) ++done;
+  BOOST_TEST_REQUIRE(got.status == 503);
+  BOOST_TEST(got.error() == "no_space");
+  BOOST_TEST(got.headers.contains("retry-after"));
+  // Nothing was done, and everything else goes on.
+  BOOST_TEST(balance_of(at, "ann") == done);
+  BOOST_TEST(at.get("/health").status == 200);
+  BOOST_TEST(at.log().find("no_space") != std::string::npos);
+
+  BOOST_TEST_REQUIRE(disk.change("size=300m"));
+  got = deposit();
+  BOOST_TEST(got.status == 200);
+  BOOST_TEST(!got.at("/repeated").as_bool());
+  BOOST_TEST(balance_of(at, "ann") == done + 1);
+  BOOST_TEST(at.stop() == 0);
+}
 
 BOOST_FIXTURE_TEST_CASE(a_stopped_server_has_answered_all_that_it_has_read, bank) {
   std::vector<std::string> answered;

@@ -28,6 +28,10 @@ class mounted_tmpfs {
   [[nodiscard]] bool make_read_only() const {
     return ::mount("nori-test", at_.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) == 0;
   }
+  /// "size=64m"
+  [[nodiscard]] bool change(const char* options) const {
+    return ::mount("nori-test", at_.c_str(), "tmpfs", MS_REMOUNT, options) == 0;
+  }
   [[nodiscard]] bool there() const noexcept { return mounted_; }
   [[nodiscard]] const std::string& why() const noexcept { return why_; }
 

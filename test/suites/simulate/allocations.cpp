@@ -222,8 +222,7 @@ class starving_log : public starving_world {
     } catch (const system_error& failed) {
       const granted_memory granted;
       if (failed.code() != errc::append_in_doubt) model_.batches[index].absent = true;
-      if (failed.code() != errc::append_in_doubt &&
-          failed.code() != asio::error::operation_aborted && failed.code() != errc::closed) {
+      if (failed.code() != errc::append_in_doubt && !has_ended(failed.code())) {
         must_be_want_of_memory(failed, "an append");
       }
     }
@@ -254,9 +253,7 @@ class starving_log : public starving_world {
     } catch (const std::bad_alloc&) {  // NOLINT: then nothing was promised
     } catch (const system_error& failed) {
       const granted_memory granted;
-      if (failed.code() != asio::error::operation_aborted && failed.code() != errc::closed) {
-        must_be_want_of_memory(failed, "a sync");
-      }
+      if (!has_ended(failed.code())) must_be_want_of_memory(failed, "a sync");
     }
     --appending_;
   }
@@ -285,10 +282,7 @@ class starving_log : public starving_world {
       } catch (const std::bad_alloc&) {  // NOLINT: it goes on where it was
       } catch (const system_error& ended) {
         const granted_memory granted;
-        if (ended.code() == errc::closed || ended.code() == asio::error::operation_aborted ||
-            ended.code() == errc::position_not_found) {
-          co_return;
-        }
+        if (has_ended(ended.code()) || ended.code() == errc::position_not_found) co_return;
         must_be_want_of_memory(ended, "reading");
       }
     }

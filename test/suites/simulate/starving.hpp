@@ -2,7 +2,9 @@
 #define NORI_TEST_SUITES_SIMULATE_STARVING_HPP
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +17,7 @@
 #include <string>
 
 #include <nori/config.hpp>
+#include <nori/error.hpp>
 #include <nori/testing/simulated_disk.hpp>
 
 #include "suites/simulate/suite.hpp"
@@ -34,6 +37,11 @@ struct shortage {
 
   [[nodiscard]] std::string text() const;
 };
+
+/// Whether an operation ended because what it worked on did, or because it was told to.
+[[nodiscard]] inline bool has_ended(const boost::system::error_code& with) {
+  return with == errc::closed || with == asio::error::operation_aborted;
+}
 
 /// Somewhere to keep a log, a context, and coroutines that use it while memory runs out.
 ///

@@ -200,9 +200,7 @@ class starving_store : public starving_world {
           set_fate(*next, fate::absent);
           knows = false;
         }
-        if (failed.code() == errc::closed || failed.code() == asio::error::operation_aborted) {
-          break;
-        }
+        if (has_ended(failed.code())) break;
         must_be_want_of_memory(failed, "an append");
       }
     }
@@ -244,10 +242,7 @@ class starving_store : public starving_world {
         ++attempts;
       } catch (const system_error& ended) {
         const granted_memory granted;
-        if (ended.code() == errc::closed || ended.code() == asio::error::operation_aborted ||
-            ended.code() == errc::position_not_found) {
-          co_return;
-        }
+        if (has_ended(ended.code()) || ended.code() == errc::position_not_found) co_return;
         must_be_want_of_memory(ended, "a subscription");
       }
     }
