@@ -38,16 +38,19 @@ void site::doubt(const spread& ratio) {
 }
 
 json::object document_of(std::string_view verb, const json::object& figures, json::object given,
-                         const run_options& run, const conditions& under) {
+                         const conditions& under) {
   json::object made;
   made["verb"] = verb;
   for (const auto& [key, value] : figures) made[key] = value;
-  given["seconds"] = run.seconds;
-  given["rounds"] = run.rounds;
   made["options"] = std::move(given);
   made["machine"] = to_json(under.here);
   made["warnings"] = to_json(under.warnings);
   return made;
+}
+
+void add_length(json::object& given, const run_options& run) {
+  given["seconds"] = run.seconds;
+  given["rounds"] = run.rounds;
 }
 
 }  // namespace nori::bench

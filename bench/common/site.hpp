@@ -47,10 +47,10 @@ class site {
 };
 
 /// What a verb writes as JSON: its name, its figures, what it was given, and the conditions.
-/// "seconds" and "rounds" of the options are `run`'s.
 [[nodiscard]] json::object document_of(std::string_view verb, const json::object& figures,
-                                       json::object given, const run_options& run,
-                                       const conditions& under);
+                                       json::object given, const conditions& under);
+/// Where the verb goes by both: "seconds" and "rounds".
+void add_length(json::object& given, const run_options& run);
 
 }  // namespace nori::bench
 

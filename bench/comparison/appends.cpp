@@ -149,7 +149,8 @@ append_report report_appends(const append_load& load, const std::vector<peer_kin
 json::object to_json(std::string_view verb, const run_options& run, const append_report& of) {
   json::object figures = to_json(of.found);
   json::object given = figures["options"].as_object();
-  return document_of(verb, figures, std::move(given), run, of);
+  add_length(given, run);
+  return document_of(verb, figures, std::move(given), of);
 }
 
 std::string load_text(const append_load& load) {

@@ -137,7 +137,8 @@ json::object json_of(const embed_options& options, const report& r) {
   given["writers"] = options.load.appends.writers;
   given["batch"] = options.load.appends.batch;
   given["connections"] = options.load.connections;
-  return document_of("embed", made, std::move(given), options.run, r);
+  add_length(given, options.run);
+  return document_of("embed", made, std::move(given), r);
 }
 
 }  // namespace

@@ -117,7 +117,8 @@ json::object json_of(const sweep_options& options, const report& r) {
   made["openings"] = std::move(openings);
   json::object given = to_json(options.log);
   given.erase("size");
-  return document_of("policies", made, std::move(given), options.run, r);
+  add_length(given, options.run);
+  return document_of("policies", made, std::move(given), r);
 }
 
 void check(const sweep_options& options) {

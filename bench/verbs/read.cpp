@@ -123,7 +123,8 @@ json::object json_of(const reading_options& options, const report& r) {
   made["backend"] = backend_text(r.backend);
   json::object given = to_json(options.log);
   given["records"] = options.records;
-  return document_of("read", made, std::move(given), options.run, r);
+  add_length(given, options.run);
+  return document_of("read", made, std::move(given), r);
 }
 
 report measure(const reading_options& options) {

@@ -79,7 +79,8 @@ json::object json_of(const recover_options& options, const report& r) {
   for (const log_openings& each : r.found) openings.push_back(to_json(each));
   made["openings"] = std::move(openings);
   json::object given = to_json(options.log);
-  return document_of("recover", made, std::move(given), options.run, r);
+  given["rounds"] = options.run.rounds;
+  return document_of("recover", made, std::move(given), r);
 }
 
 report measure(const recover_options& options) {

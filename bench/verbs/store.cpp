@@ -441,7 +441,8 @@ json::object json_of(const store_options& options, const report& r) {
   given["streams"] = options.shape.streams;
   given["tags"] = options.shape.tags;
   given["readers"] = options.readers;
-  return document_of("store", made, std::move(given), options.run, r);
+  add_length(given, options.run);
+  return document_of("store", made, std::move(given), r);
 }
 
 }  // namespace

@@ -187,6 +187,7 @@ class completion_executor {
           threw = true;
         }
         const bool is_back = std::exchange(turn::being_given, outer) == nullptr;
+        if (is_back && !threw) self->drop_all();
         return !threw || !is_back;
       };
       while (!try_to_post(std::move(next))) {

@@ -60,6 +60,7 @@ class parked_handler {
     static_assert(sizeof(stored) <= sizeof(place_));
     static_assert(alignof(stored) <= alignof(std::max_align_t));
     static_assert(std::is_nothrow_move_constructible_v<stored>);
+    left_.store(true, std::memory_order_relaxed);
     if (tracks_work) work_ = tracked(asio::get_associated_executor(handler));
     ::new (static_cast<void*>(place_)) stored(std::forward<Handler>(handler));
     act_ = [](parked_handler& self, action what) {
@@ -192,8 +193,16 @@ class parked_handler {
 
   void wait_for_departure() const noexcept {
     if (left_.load(std::memory_order_acquire) || departure::forgets(*this)) return;
-    // Some instructions away, unless it has lost its processor.
-    while (!left_.load(std::memory_order_acquire)) std::this_thread::yield();
+    // Some instructions away, unless it has lost its processor: perhaps to this thread, if that is
+    // one of higher priority.
+    constexpr int yields_max = 100;
+    for (int yields = 0; !left_.load(std::memory_order_acquire); ++yields) {
+      if (yields < yields_max) {
+        std::this_thread::yield();
+      } else {
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+      }
+    }
   }
 
   static inline thread_local parked_handler* being_given = nullptr;

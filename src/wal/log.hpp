@@ -157,6 +157,10 @@ class log : public std::enable_shared_from_this<log> {
   [[nodiscard]] storage::storage& files() const noexcept { return *storage_; }
 
  private:
+  static asio::awaitable<position> append_at_once(shared self, record_view what);
+  static asio::awaitable<position> append_and_wait(shared self, record_view what);
+  /// False where the append has to wait, or to be told why it can't be made.
+  [[nodiscard]] bool lay_at_once(const record_view& what, position& at);
   friend class log_registry;
 
   // --- log_append.cpp: laying records into the buffer, waiting

@@ -224,26 +224,44 @@ void log::throw_error_of(const error_code& code) const {
 }
 
 asio::awaitable<position> log::append(shared self, record_view what) {
+  return self->synchronous_ ? append_and_wait(std::move(self), what)
+                            : append_at_once(std::move(self), what);
+}
+
+// What nearly always is all that there is to do under batch and os: its frame is small.
+asio::awaitable<position> log::append_at_once(shared self, record_view what) {
+  position at;
+  const bool is_laid = self->lay_at_once(what, at);
+  if (is_laid) [[likely]]
+    co_return at;
+  at = co_await append_and_wait(std::move(self), what);
+  co_return at;
+}
+
+bool log::lay_at_once(const record_view& what, position& at) {
+  std::vector<std::byte> scratch;
+  const format::prepared_record prepared = prepare(what, scratch);
+  const std::uint64_t bytes = format::frame_bytes(prepared.body_bytes);
+  // Who waits is told what is wrong.
+  if (bytes > tail_.frames_bytes_highest()) [[unlikely]]
+    return false;
+  const std::lock_guard lock(mutex_);
+  if (refusal_locked() || !room_waiters_.empty()) [[unlikely]]
+    return false;
+  lay_request request{{&prepared, 1}, bytes};
+  if (lay_locked(request) != outcome::laid) [[unlikely]]
+    return false;
+  after_append_locked();
+  at = request.first;
+  return true;
+}
+
+asio::awaitable<position> log::append_and_wait(shared self, record_view what) {
   std::vector<std::byte> scratch;
   const format::prepared_record prepared = self->prepare(what, scratch);
   const std::uint64_t bytes = format::frame_bytes(prepared.body_bytes);
   if (bytes > self->tail_.frames_bytes_highest()) [[unlikely]] {
     throw_error(errc::record_too_large, "record does not fit into config.buffer_bytes_max");
-  }
-  if (!self->synchronous_) {
-    error_code refusal;
-    {
-      const std::lock_guard lock(self->mutex_);
-      refusal = self->refusal_locked();
-      if (!refusal && self->room_waiters_.empty()) [[likely]] {
-        lay_request request{{&prepared, 1}, bytes};
-        if (self->lay_locked(request) == outcome::laid) [[likely]] {
-          self->after_append_locked();
-          co_return request.first;
-        }
-      }
-    }
-    if (refusal) self->throw_error_of(refusal);
   }
   waiter w;
   w.is_append = true;

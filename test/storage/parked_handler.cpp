@@ -9,6 +9,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -29,6 +30,8 @@ class told_executor {
     asio::io_context& on;
     std::thread::id home;
     std::atomic<std::size_t> elsewhere{0};  ///< copies that track work and ended on other threads
+    std::atomic<bool> posting{false};       ///< another thread is in here
+    std::atomic<bool> drops{false};         ///< what is posted is destroyed instead
   };
 
   explicit told_executor(account& into) noexcept : into_(&into) {}
@@ -55,9 +58,17 @@ class told_executor {
       asio::execution::outstanding_work_t::untracked_t) const noexcept {
     return told_executor(*into_);
   }
+  // Other threads take their time: what they posted has a chance to be called before they leave.
   template <typename Function>
   void execute(Function&& function) const {
+    if (into_->drops) return;
+    const bool foreign = std::this_thread::get_id() != into_->home;
+    if (foreign) into_->posting = true;
     asio::post(into_->on, std::forward<Function>(function));
+    if (foreign) {
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+      into_->posting = false;
+    }
   }
   friend bool operator==(const told_executor& a, const told_executor& b) noexcept {
     return a.into_ == b.into_ && !a.work_ == !b.work_;
@@ -76,22 +87,43 @@ class told_executor {
 BOOST_AUTO_TEST_SUITE(parked_handlers)
 
 // The last work that ends stops a context: on another thread that could be after whoever ran the
-// context had restarted it for something else.
-BOOST_AUTO_TEST_CASE(no_other_thread_ends_the_work_of_a_context) {
+// context had restarted it for something else. And a context may be destroyed as soon as it has
+// nothing left to do.
+BOOST_AUTO_TEST_CASE(who_resumes_has_left_the_context_and_ends_none_of_its_work) {
   asio::io_context io;
   told_executor::account told{io, std::this_thread::get_id()};
   const auto helper = std::make_shared<workers>(2);
   const std::size_t rounds = nori::test::scaled(1000);
   std::size_t done = 0;
+  std::size_t early = 0;
   for (std::size_t round = 0; round < rounds; ++round) {
     io.restart();
-    asio::co_spawn(told_executor(told), on_worker(helper, [] {}),
-                   [&done](std::exception_ptr error) { done += error ? 0 : 1; });
+    asio::co_spawn(told_executor(told), on_worker(helper, [] {}), [&](std::exception_ptr error) {
+      done += error ? 0 : 1;
+      early += told.posting ? 1 : 0;
+    });
     io.run();
   }
   BOOST_TEST(done == rounds);
+  BOOST_TEST(early == 0u);
   BOOST_TEST(told.elsewhere == 0u);
   helper->shutdown();
+}
+
+BOOST_AUTO_TEST_CASE(what_an_executor_drops_is_destroyed_by_who_posts_it) {
+  asio::io_context io;
+  told_executor::account told{io, std::this_thread::get_id()};
+  const auto helper = std::make_shared<workers>(1);
+  auto held = std::make_shared<int>();
+  const std::weak_ptr<int> there = held;
+  asio::co_spawn(told_executor(told),
+                 on_worker(helper, [&told, held = std::move(held)] { told.drops = true; }),
+                 [](std::exception_ptr) { BOOST_ERROR("it was resumed"); });
+  io.run();
+  // Waits for the thread.
+  helper->shutdown();
+  BOOST_TEST(told.drops);
+  BOOST_TEST(there.expired());
 }
 
 BOOST_AUTO_TEST_CASE(a_context_that_was_restarted_is_not_stopped_by_who_resumed_before) {

@@ -30,6 +30,7 @@ struct log_writer {
   lane_progress<position> progress;
   telling tell;
   std::size_t workers = 0;
+  bool closed = false;
   std::exception_ptr failed;
 
   void note() {
@@ -70,7 +71,9 @@ asio::awaitable<void> append_groups(log_writer* to) {
       co_await sleep_for(&to->io, std::chrono::milliseconds(to->random.below(60)));
     }
   }
-  if (--to->workers == 0) co_await to->log.close();
+  if (--to->workers != 0) co_return;
+  co_await to->log.close();
+  to->closed = true;
 }
 
 asio::awaitable<void> watch_durability(log_writer* to) {
@@ -117,7 +120,7 @@ void write_log(const writing& how) {
     }
     asio::co_spawn(io, watch_durability(&writer), note_failure);
     io.run();
-    if (writer.workers != 0 && !writer.failed) writer.failed = out_of_work("appending");
+    if (!writer.closed && !writer.failed) writer.failed = out_of_work("appending");
   }
   writer.tell.end(writer.failed);
 }

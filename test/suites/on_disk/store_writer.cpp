@@ -36,6 +36,7 @@ struct store_writer {
   std::vector<lane_progress<std::uint64_t>> lanes;
   telling tell;
   std::size_t workers = 0;
+  bool closed = false;
   std::exception_ptr failed;
 
   void note(std::size_t lane) {
@@ -107,7 +108,9 @@ asio::awaitable<void> append_event_groups(store_writer* to, std::size_t lane) {
       co_await wait_for(&to->io, std::chrono::milliseconds(to->random.below(60)));
     }
   }
-  if (--to->workers == 0) co_await to->store.close();
+  if (--to->workers != 0) co_return;
+  co_await to->store.close();
+  to->closed = true;
 }
 
 asio::awaitable<void> watch_store(store_writer* to) {
@@ -188,7 +191,7 @@ void write_store(const writing& how) {
     asio::co_spawn(io, watch_store(&writer), note_failure);
     asio::co_spawn(io, follow(&writer), note_failure);
     io.run();
-    if (writer.workers != 0 && !writer.failed) writer.failed = out_of_work("appending");
+    if (!writer.closed && !writer.failed) writer.failed = out_of_work("appending");
   }
   writer.tell.end(writer.failed);
 }
