@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include <boost/test/unit_test.hpp>
 
@@ -217,6 +218,46 @@ BOOST_AUTO_TEST_CASE(a_frame_is_a_multiple_of_8) {
     BOOST_TEST(frame_bytes(length) % 8 == 0u);
     BOOST_TEST(frame_bytes(length) >= 32 + length);
     BOOST_TEST(frame_bytes(length) < 40 + length);
+  }
+}
+
+// What readers ask first is never more lenient than the whole check.
+BOOST_AUTO_TEST_CASE(the_quick_check_of_a_record_agrees_with_the_whole_one) {
+  random_source random;
+  const auto agrees = [](std::span<const std::byte> bytes, std::uint64_t limit) {
+    frame_header quick;
+    const bool is_record = is_record_frame(bytes, seed, limit, quick);
+    const frame_check whole = check_frame(bytes, seed, limit);
+    BOOST_TEST(is_record ==
+               (whole.verdict == frame_verdict::valid && whole.header.kind == frame_kind::record));
+    if (is_record) {
+      BOOST_TEST(quick.length == whole.header.length);
+      BOOST_TEST(quick.sequence == whole.header.sequence);
+      BOOST_TEST(quick.crc == whole.header.crc);
+    }
+    return is_record;
+  };
+  for (std::size_t length = 0; length < 100; ++length) {
+    const byte_vector frame = sealed_frame(some_header(), random.bytes(length), seed);
+    BOOST_TEST(agrees(frame, no_limit));
+    BOOST_TEST(agrees(frame, frame.size()));
+    BOOST_TEST(!agrees(frame, frame.size() - 1));
+    for (std::size_t cut = 0; cut < frame.size(); ++cut) {
+      BOOST_TEST(!agrees({frame.data(), cut}, no_limit));
+    }
+    byte_vector flipped = frame;
+    const std::size_t bit = random.below(8 * frame.size());
+    flipped[bit / 8] ^= std::byte{1} << bit % 8;
+    BOOST_TEST(!agrees(flipped, no_limit));
+    // With the right crc, and wrong even so; the length is judged before it.
+    BOOST_TEST(!agrees(with_field(frame, 4, body_bytes_highest + 1), no_limit));
+    BOOST_TEST(!agrees(with_field(frame, 8, std::uint64_t{0}), no_limit));
+    for (const frame_kind kind : {frame_kind::filler, frame_kind::marker, frame_kind::epoch}) {
+      BOOST_TEST(!agrees(with_field(frame, 28, static_cast<std::uint8_t>(kind)), no_limit));
+    }
+    BOOST_TEST(agrees(with_field(frame, 29, std::uint8_t{1}), no_limit));
+    BOOST_TEST(!agrees(with_field(frame, 29, std::uint8_t{2}), no_limit));
+    BOOST_TEST(!agrees(with_field(frame, 30, std::uint16_t{1}), no_limit));
   }
 }
 
