@@ -60,7 +60,7 @@ class log : public std::enable_shared_from_this<log> {
   void start();
 
   // What wal offers; `self` keeps the log alive while the coroutine is suspended.
-  static asio::awaitable<position> append(shared self, record_view what);
+  static asio::awaitable<position> append(shared self, const record_view& what);
   static asio::awaitable<batch_positions> append_batch(shared self,
                                                        std::span<const record_view> batch,
                                                        std::span<position> positions);

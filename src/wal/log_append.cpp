@@ -223,7 +223,7 @@ void log::throw_error_of(const error_code& code) const {
   throw boost::system::system_error(code);
 }
 
-asio::awaitable<position> log::append(shared self, record_view what) {
+asio::awaitable<position> log::append(shared self, const record_view& what) {
   return self->synchronous_ ? append_and_wait(std::move(self), what)
                             : append_at_once(std::move(self), what);
 }

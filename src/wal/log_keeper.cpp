@@ -343,9 +343,12 @@ asio::awaitable<void> log::close(shared self) {
       raw->close_waiters_.push_back(waiting);
     }
   });
-  if (const error_code failed = std::exchange(self->close_error_, error_code())) {
-    self->throw_error_of(failed);
+  error_code failed;
+  {
+    const std::lock_guard lock(self->mutex_);
+    failed = std::exchange(self->close_error_, error_code());
   }
+  if (failed) self->throw_error_of(failed);
 }
 
 // Closes the log, or lets go of what was abandoned: readers may keep that for as long as they like,
