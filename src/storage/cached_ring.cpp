@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "storage/posix_file.hpp"
+#include "storage/ring_life.hpp"
 
 namespace nori::storage {
 
@@ -16,11 +17,11 @@ constexpr std::size_t read_bytes_max = std::size_t{1} << 30;
 }  // namespace
 
 cached_ring::cached_ring() noexcept {
-  usable_ = io_uring_queue_init(entries, &ring_, IORING_SETUP_CLAMP) == 0;
+  usable_ = begin_ring(entries, ring_, IORING_SETUP_CLAMP) == 0;
 }
 
 cached_ring::~cached_ring() {
-  if (usable_) io_uring_queue_exit(&ring_);
+  if (usable_) end_ring(ring_);
 }
 
 bool cached_ring::read(std::span<cached_read> all) noexcept {
@@ -30,7 +31,7 @@ bool cached_ring::read(std::span<cached_read> all) noexcept {
     const std::span<cached_read> some = all.first(std::min<std::size_t>(all.size(), entries));
     if (!read_some(some)) {
       // What it was given and did not see is gone with it. Nothing is in flight.
-      io_uring_queue_exit(&ring_);
+      end_ring(ring_);
       usable_ = false;
       return false;
     }

@@ -20,6 +20,7 @@
 #include <nori/error.hpp>
 
 #include "storage/posix_file.hpp"
+#include "storage/ring_life.hpp"
 
 namespace nori::storage {
 
@@ -82,7 +83,7 @@ void prepare(io_uring_sqe* sqe, io_request& request) noexcept {
 }  // namespace
 
 uring_backend::uring_backend(const completion_executor& executor) {
-  if (const int result = io_uring_queue_init(ring_entries, &ring_, 0); result != 0) {
+  if (const int result = begin_ring(ring_entries, ring_, 0); result != 0) {
     throw_unavailable("set-up", -result);
   }
   try {
@@ -95,7 +96,7 @@ uring_backend::uring_backend(const completion_executor& executor) {
     static_cast<void>(owned.release());
     retry_timer_.emplace(executor);
   } catch (...) {
-    io_uring_queue_exit(&ring_);
+    end_ring(ring_);
     throw;
   }
 }
@@ -104,7 +105,7 @@ uring_backend::~uring_backend() { close(); }
 
 void uring_backend::close() noexcept {
   retry_timer_.reset();
-  if (std::exchange(open_, false)) io_uring_queue_exit(&ring_);
+  if (std::exchange(open_, false)) end_ring(ring_);
 }
 
 int uring_backend::hold(int fd) noexcept {
