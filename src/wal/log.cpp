@@ -75,6 +75,7 @@ log::log(opened_parts parts)
       window_timer_(home_, clock_),
       idle_timer_(home_, clock_),
       again_timer_(home_, clock_),
+      id_(parts.identity.log),
       identity_(parts.identity) {
   durable_sequence_ = tail_.chain().sequence;
   settled_ = tail_.head();

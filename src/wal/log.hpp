@@ -126,7 +126,7 @@ class log : public std::enable_shared_from_this<log> {
   [[nodiscard]] std::vector<segment_info> segments() const;
   /// Where a segment ends by now: an offset in it.
   [[nodiscard]] std::uint64_t end_of(std::uint64_t segment_id) const;
-  [[nodiscard]] const format::log_id& id() const noexcept { return identity_.log; }
+  [[nodiscard]] const format::log_id& id() const noexcept { return id_; }
   [[nodiscard]] const std::shared_ptr<storage::storage>& storage_of() const noexcept {
     return storage_;
   }
@@ -321,6 +321,7 @@ class log : public std::enable_shared_from_this<log> {
   storage::handler_memory_of<128> throw_memory_;
   bool idle_armed_ = false;
   stream_offset idle_head_ = 0;
+  const format::log_id id_;  ///< that of identity_, which is maintenance's alone
   format::log_identity identity_;
   bool maintenance_busy_ = false;
   waiter_list maintenance_waiters_;
