@@ -42,9 +42,10 @@ namespace {
 
 std::atomic<int> abandoned_logs = 0;
 
-// A quarter of the buffer is in flight at most, so that appends go on meanwhile.
+// Half of the buffer is in flight at most, so that appends go on meanwhile; and enough for the
+// device to be at work while the largest records are laid.
 std::uint64_t piece_bytes_for(std::size_t buffer_bytes) noexcept {
-  return std::clamp<std::uint64_t>(buffer_bytes / 16, format::block_bytes, std::uint64_t{1} << 20);
+  return std::clamp<std::uint64_t>(buffer_bytes / 8, format::block_bytes, std::uint64_t{1} << 20);
 }
 
 engine::group_commit::settings commit_settings(const opened_parts& parts) noexcept {
