@@ -44,8 +44,9 @@ class crash_log {
   void check_crashes();
   /// One of them comes to pass, and the log is opened again.
   void crash_and_reopen();
-  /// Completes everything, makes it durable, and lays a marker where one is wanted.
-  void fall_idle(bool marker);
+  /// Completes everything, makes it durable, and lays a marker where one is wanted and there is
+  /// room. Returns whether it did.
+  bool fall_idle(bool marker);
 
   [[nodiscard]] const sector_disk& disk() const { return disk_; }
   [[nodiscard]] const format::log_identity& identity() const { return identity_; }
@@ -84,6 +85,7 @@ class crash_log {
   void settle();
   void mark_laid(std::uint64_t from_sequence);
   void note_batch_ends();
+  [[nodiscard]] bool takes_marker() const;
   void check(const recovered_log& found) const;
   void check_crashes_of_recovery(position end);
   void begin_at(const recovered_log& found);
@@ -182,8 +184,8 @@ inline void crash_log::happen() {
       break;
     case 5:
       // The log falls idle.
-      if (commit_->durable() == tail_->head() && commit_->idle() &&
-          tail_->chain().last_frame != 0 && !tail_->last_is_marker()) {
+      if (commit_->durable() == tail_->head() && commit_->idle() && takes_marker() &&
+          !tail_->last_is_marker()) {
         const std::uint64_t before = tail_->chain().sequence;
         tail_->append_marker(false, durable_sequence_);
         mark_laid(before);
@@ -313,16 +315,23 @@ inline void crash_log::settle() {
   }
 }
 
-inline void crash_log::fall_idle(bool marker) {
+// A log that was opened again behind a marker has no room for an epoch and another one.
+inline bool crash_log::takes_marker() const {
+  const extent& active = tail_->extents().back();
+  return tail_->chain().last_frame != 0 &&
+         active.end - active.base + tail_->marker_bytes() <= settings_.segment_bytes_max;
+}
+
+inline bool crash_log::fall_idle(bool marker) {
   commit_->want_sync(tail_->head());
   settle();
-  if (marker && tail_->chain().last_frame != 0) {
-    const std::uint64_t before = tail_->chain().sequence;
-    tail_->append_marker(false, durable_sequence_);
-    mark_laid(before);
-    commit_->want_sync(tail_->head());
-    settle();
-  }
+  if (!marker || !takes_marker()) return false;
+  const std::uint64_t before = tail_->chain().sequence;
+  tail_->append_marker(false, durable_sequence_);
+  mark_laid(before);
+  commit_->want_sync(tail_->head());
+  settle();
+  return true;
 }
 
 inline void crash_log::note_batch_ends() {

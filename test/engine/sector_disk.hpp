@@ -156,6 +156,7 @@ class sector_disk {
   };
 
   static sector sector_at(const byte_vector& bytes, std::size_t at) {
+    static_cast<void>(bytes.at(at + sector_bytes - 1));  // nothing is written behind a segment
     sector content;
     std::memcpy(content.data(), bytes.data() + at, sector_bytes);
     return content;
