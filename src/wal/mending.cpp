@@ -115,6 +115,17 @@ asio::awaitable<void> write_header_again(storage::storage& files, segment_file_r
 // Writes what only the staging file held into its segment, and makes sure that the device has
 // everything that recovery counts: after a failed sync the page cache may claim more than it does.
 asio::awaitable<void> opening::carry_staged() {
+  if (!staged_.empty() && !catalog_.begun.empty() &&
+      staged_.front().segment_id != catalog_.begun.back().id) {
+    // It goes on with the next segment, whose header says that this one is whole: it must be, and
+    // what a killed process wrote may be in the page cache alone.
+    const engine::segment_file& full = catalog_.begun.back();
+    const std::string name = format::segment_file_name(full.id);
+    const storage::file_ptr to = co_await files_->open(name, storage::open_mode::write);
+    segment_file_reader reader(*files_, to, name, full.bytes);
+    co_await write_header_again(*files_, reader, to, name);
+    co_await storage::sync(*files_, to, name);
+  }
   for (const staged_piece& piece : staged_) {
     const std::string name = format::segment_file_name(piece.segment_id);
     const storage::file_ptr to = co_await files_->open(name, storage::open_mode::write);

@@ -46,6 +46,8 @@ class crashing_log {
   void check_crashes();
   void check(simulated_disk& crashed, std::size_t promised, bool also_while_recovering);
   void check_kill();
+  /// Before each of its operations.
+  void cut_power_while_recovering(simulated_disk& crashed, std::size_t promised);
   values some_records();
   /// The log's, on another disk.
   [[nodiscard]] config settings(const simulated_disk& on) const {
@@ -105,21 +107,23 @@ void crashing_log::step() {
   }
 }
 
+void crashing_log::cut_power_while_recovering(simulated_disk& crashed, std::size_t promised) {
+  crashed.on_operation([this, &crashed, promised](const disk_event&) {
+    for (const power_cut& how : {power_cut::nothing_arrives(), power_cut::any()}) {
+      simulated_disk again = crashed.after_power_cut(how, choose_());
+      if (!seen_.insert(again.image_hash() ^ promised << 48).second) continue;
+      ++counted_["crash_states"];
+      ++counted_["crashes_of_recovery"];
+      asio::io_context io;
+      const std::size_t found = world_.model.prefix(recover(again, io, settings(again)).records);
+      must(found >= promised, "a crash of recovery lost something");
+    }
+  });
+}
+
 void crashing_log::check(simulated_disk& crashed, std::size_t promised,
                          bool also_while_recovering) {
-  if (also_while_recovering) {
-    crashed.on_operation([&](const disk_event&) {
-      for (const power_cut& how : {power_cut::nothing_arrives(), power_cut::any()}) {
-        simulated_disk again = crashed.after_power_cut(how, choose_());
-        if (!seen_.insert(again.image_hash() ^ promised << 48).second) continue;
-        ++counted_["crash_states"];
-        ++counted_["crashes_of_recovery"];
-        asio::io_context io;
-        const std::size_t found = world_.model.prefix(recover(again, io, settings(again)).records);
-        must(found >= promised, "a crash of recovery lost something");
-      }
-    });
-  }
+  if (also_while_recovering) cut_power_while_recovering(crashed, promised);
   const found_log first = recover(crashed, probe_, settings(crashed));
   crashed.on_operation(nullptr);
   const std::size_t found = world_.model.prefix(first.records);
@@ -158,7 +162,9 @@ void crashing_log::check_crashes() {
 void crashing_log::check_kill() {
   simulated_disk killed = world_.disk.after_kill(choose_());
   ++counted_["kills"];
+  if (choose_.one_in(8)) cut_power_while_recovering(killed, world_.model.durable);
   const std::size_t found = world_.model.prefix(recover(killed, probe_, settings(killed)).records);
+  killed.on_operation(nullptr);
   must(found >= world_.model.written, "a killed process lost something acknowledged");
 }
 

@@ -29,24 +29,34 @@ void run_all_ready(asio::io_context& io) {
 }
 
 // What found_log is made of.
-asio::awaitable<void> read_all(wal* from, found_log* into) {
-  reader reading = from->read_from({});
+asio::awaitable<void> read_all(wal& from, found_log& into) {
+  reader reading = from.read_from({});
   for (;;) {
     const std::span<const entry> some = co_await reading.next_batch();
     if (some.empty()) co_return;
     for (const entry& each : some) {
-      into->records.emplace_back(each.value);
-      into->ends_batch.push_back(each.ends_batch);
-      into->at.push_back(each.at);
-      into->end = each.next;
+      into.records.emplace_back(each.value);
+      into.ends_batch.push_back(each.ends_batch);
+      into.at.push_back(each.at);
+      into.end = each.next;
     }
   }
 }
 
-asio::awaitable<void> open_into(config settings, std::optional<wal>* log, recovery_info* info) {
+// What a coroutine opens and reads. It has a share of it: where something goes wrong meanwhile, the
+// coroutine is resumed when whoever waited for it has gone.
+struct looked_at {
+  std::optional<wal> log;
+  bool opened = false;
+  found_log found;
+};
+
+asio::awaitable<void> look(config settings, std::shared_ptr<looked_at> into) {
   wal::opened opened = co_await wal::open(settings);
-  log->emplace(std::move(opened.log));
-  *info = std::move(opened.recovered);
+  into->log.emplace(std::move(opened.log));
+  into->found.info = std::move(opened.recovered);
+  into->opened = true;
+  co_await read_all(*into->log, into->found);
 }
 
 }  // namespace
@@ -115,24 +125,25 @@ void finish(simulated_disk& on, asio::io_context& io, asio::awaitable<void> what
 }
 
 found_log recover(simulated_disk& on, asio::io_context& io, const config& settings, bool* opened) {
-  found_log found;
-  {
-    std::optional<wal> log;
-    finish(on, io, open_into(settings, &log, &found.info));
-    if (opened != nullptr) *opened = true;
-    finish(on, io, read_all(&*log, &found));
+  const auto seen = std::make_shared<looked_at>();
+  try {
+    finish(on, io, look(settings, seen));
+  } catch (...) {
+    if (opened != nullptr) *opened = seen->opened;
+    throw;
   }
+  if (opened != nullptr) *opened = true;
+  seen->log.reset();
   // Whoever is destroyed lets go in the background.
   run_all_ready(io);
-  return found;
+  return std::move(seen->found);
 }
 
 void log_world::open() {
-  recovery_info info;
-  finish(disk, io, open_into(settings(), &log_, &info));
-  found_log found;
-  finish(disk, io, read_all(&*log_, &found));
-  const std::size_t count = model.prefix(found.records);
+  const auto seen = std::make_shared<looked_at>();
+  finish(disk, io, look(settings(), seen));
+  log_ = std::move(seen->log);
+  const std::size_t count = model.prefix(seen->found.records);
   must(count >= std::max(model.durable, model.written), "something acknowledged is lost");
   model.go_on_with(count);
   done_.assign(model.batches.size(), true);
