@@ -275,11 +275,15 @@ asio::awaitable<void> opening::recover() {
   core_->next_global_ = next_global_;
   // Ids are read when somebody asks for them.
   core_->window_to_ = next_global_;
-  for (const part_ptr& each : parts_) {
-    if (each->segment_id == parts_.back()->segment_id) {
-      core_->window_from_ = each->first_global;
-      break;
-    }
+  core_->window_from_ = next_global_;
+  std::uint64_t bytes = 0;
+  for (auto at = segments.rbegin();
+       at != segments.rend() && bytes < core_->config_.log.buffer_bytes_max; ++at) {
+    const auto first = std::find_if(parts_.begin(), parts_.end(), [&](const part_ptr& each) {
+      return each->segment_id == at->id;
+    });
+    if (first != parts_.end()) core_->window_from_ = (*first)->first_global;
+    bytes += at->end - std::min<std::uint64_t>(at->end, format::segment_header_bytes);
   }
   if (core_->part_to_index()) core_->request_indexing();
 }

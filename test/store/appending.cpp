@@ -94,6 +94,29 @@ BOOST_AUTO_TEST_CASE(a_repeated_append_gives_the_first_ones_result) {
   BOOST_TEST((other.error().what == conflict::kind::wrong_revision));
 }
 
+// Whoever repeats what was in doubt must not depend on whether a segment began meanwhile.
+BOOST_AUTO_TEST_CASE(a_repeat_is_recognised_after_reopening_also_behind_the_start_of_a_segment) {
+  for (const expected_revision& expected :
+       {expected_revision::any(), expected_revision::stream_exists()}) {
+    store_in_scratch store;
+    store.options.log.segment_bytes_max = segment_bytes_lowest;
+    store.options.log.buffer_bytes_max = buffer_bytes_lowest;
+    store.open();
+    store.append("a", expected_revision::no_stream(), "t", "");
+    const append_result first = store.append("a", expected, {with_id(1), with_id(2)});
+    // More than fits into the segment, and less than two.
+    static_assert(40 * 2000 > segment_bytes_lowest && 40 * 2000 < 3 * segment_bytes_lowest / 2);
+    for (int i = 0; i != 40; ++i) {
+      store.append("b", expected_revision::any(), "t", std::string(2000, 'x'));
+    }
+    store.close_and_open();
+    const append_result again = store.append("a", expected, {with_id(1), with_id(2)});
+    BOOST_REQUIRE(again.has_value());
+    BOOST_TEST(again->repeated);
+    BOOST_TEST(again->first_global_position == first->first_global_position);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(several_streams_are_appended_to_at_once_or_not_at_all) {
   store_in_scratch store;
   store.open();

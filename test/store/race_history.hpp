@@ -183,7 +183,12 @@ class race_history {
       must(each.stream == stream_name(what.what.stream), "an event is in another stream");
       auto& stream = in_streams_[what.what.stream];
       must(each.revision == stream.size(), "revisions are not dense");
-      must(of.index == what.found_events, "an append is there twice, or half");
+      if (of.index != what.found_events) {
+        throw nori::test::violation(
+            "an append is there twice, or half: it expected " + std::to_string(what.what.expected) +
+            ", at " + std::to_string(each.global) + " is event " + std::to_string(of.index) +
+            " of it, " + std::to_string(what.found_events) + " were expected there");
+      }
       if (what.found_events++ == 0) {
         what.found_global = each.global;
         what.found_revision = static_cast<std::int64_t>(each.revision);
@@ -298,8 +303,7 @@ class raced_store {
     given.first_number = ++lives_ << 32;
     given.bug = bug_;
     for (const race_attempt& each : history.take_doubtful()) {
-      // `any` goes by the ids that are remembered: those of the newest segment.
-      if (each.expected != any_revision && random_.below(2) == 0) given.again.push_back(each);
+      if (random_.below(2) == 0) given.again.push_back(each);
     }
     std::string text;
     {

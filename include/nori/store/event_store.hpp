@@ -35,7 +35,9 @@ struct store_config {
   /// Pages of index files that are kept in memory. At least 1 MiB.
   std::size_t index_cache_bytes = std::size_t{64} << 20;
   /// The ids of this many of the newest events are remembered, to recognise a repeated append that
-  /// expects `any` revision. Reopening remembers those in the newest segment.
+  /// expects `any` revision, or `stream_exists`. Reopening remembers, of these, those in the newest
+  /// segments, back to config::buffer_bytes_max before the end of the log at least: whatever was in
+  /// doubt when the process ended is among them.
   std::size_t repeat_window_events = 65536;
   /// Gives the time of events; the system's clock unless it is set. For tests.
   std::function<event_time()> clock;
