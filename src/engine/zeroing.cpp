@@ -11,14 +11,15 @@ namespace {
 
 constexpr std::uint64_t kib = 1024;
 
-// Below, a write costs its latency; zeros are written seldom and many at once.
+// Zeros are written seldom and many at once: a write and its sync wait for those in flight, and a
+// piece per write would hold up each of them.
 constexpr double small_write_bytes = 32 * kib;
 constexpr std::uint64_t small_piece_bytes = 256 * kib;
+constexpr std::uint64_t piece_bytes_min = 512 * kib;
+constexpr std::uint64_t piece_bytes_max = 1024 * kib;
 // From here on the bandwidth that zeros take may cost more than they save; measured.
 constexpr double large_write_bytes = 96 * kib;
 
-constexpr std::uint64_t piece_bytes_min = 64 * kib;
-constexpr std::uint64_t piece_bytes_max = 1024 * kib;
 constexpr std::uint64_t lead_bytes_min = 1024 * kib;
 constexpr std::uint64_t lead_writes = 4;
 
@@ -50,35 +51,50 @@ void zeroing::write_completed(std::uint64_t bytes, bool prepared, duration took)
     if (writes_ == decision_writes) enter(phase::with);
     return;
   }
-  if (prepared == (phase_ == phase::with)) {
+  // From when the zeros lead the head, or have been used up: whatever it finds then.
+  if (prepared == (phase_ == phase::with)) settled_ = true;
+  if (settled_) {
     samples_[sample_count_++] =
         static_cast<double>(took.count()) / (latency_bytes + static_cast<double>(bytes));
   }
   if (sample_count_ < samples_wanted && writes_ < trial_writes_max) return;
   // What could not be measured is not there to be had.
   const double cost =
-      sample_count_ == samples_wanted ? median() : std::numeric_limits<double>::infinity();
+      sample_count_ == samples_wanted ? mean_cost() : std::numeric_limits<double>::infinity();
   if (phase_ == phase::with) {
-    cost_with_ = cost;
+    cost_with_ += cost;
     enter(phase::without);
-  } else {
-    const bool pays = cost_with_ <= cost;
-    enter(phase::decided);
-    pays_ = pays;
+    return;
   }
+  cost_without_ += cost;
+  if (++trials_ < trials_wanted) {
+    enter(phase::with);
+    return;
+  }
+  enter(phase::decided);
+  pays_ = cost_with_ <= cost_without_;
 }
 
 void zeroing::enter(phase next) noexcept {
+  if (next == phase::with && phase_ != phase::without) {
+    trials_ = 0;
+    cost_with_ = cost_without_ = 0;
+  }
   phase_ = next;
   pays_ = next != phase::without;
   writes_ = 0;
+  settled_ = false;
   sample_count_ = 0;
 }
 
-double zeroing::median() noexcept {
+// A piece of zeros holds up a few writes, which must count; a stall of the device must not.
+double zeroing::mean_cost() noexcept {
   auto* const middle = samples_.begin() + samples_wanted / 2;
   std::nth_element(samples_.begin(), middle, samples_.end());
-  return *middle;
+  const double highest = 4 * *middle;
+  double sum = 0;
+  for (const double each : samples_) sum += std::min(each, highest);
+  return sum / samples_wanted;
 }
 
 }  // namespace nori::engine

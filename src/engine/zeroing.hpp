@@ -13,14 +13,15 @@ namespace nori::engine {
 /// A synchronous write into blocks that were never written commits metadata as well. Zeros that
 /// were written there beforehand avoid that and cost bandwidth. For small writes they always pay.
 /// For large ones it depends on the file system and the device which costs more: both are tried in
-/// turn, and what took less time is kept for a while.
+/// turn, twice, and what took less time in the mean is kept for a while.
 class zeroing {
  public:
   using duration = std::chrono::steady_clock::duration;
 
   /// Whether zeros shall be written ahead.
   [[nodiscard]] bool pays() const noexcept { return pays_; }
-  /// Bytes of zeros to write at once: as much as a write takes up, so that they stay ahead.
+  /// Bytes of zeros to write at once: at least as much as a write takes up, so that they stay
+  /// ahead.
   [[nodiscard]] std::uint64_t piece_bytes() const noexcept;
   /// How far the zeros shall lead the head.
   [[nodiscard]] std::uint64_t lead_bytes() const noexcept;
@@ -36,9 +37,10 @@ class zeroing {
     decided,
   };
   void enter(phase next) noexcept;
-  [[nodiscard]] double median() noexcept;
+  [[nodiscard]] double mean_cost() noexcept;
 
-  static constexpr std::size_t samples_wanted = 31;
+  static constexpr unsigned trials_wanted = 2;  ///< of each
+  static constexpr std::size_t samples_wanted = 32;
   // Where zeros don't keep up, or a file is used again, one of the two can't be measured.
   static constexpr unsigned trial_writes_max = 4 * samples_wanted;
   static constexpr unsigned decision_writes = 4096;
@@ -47,9 +49,12 @@ class zeroing {
   phase phase_ = phase::small;
   double mean_bytes_ = 0;  ///< of a write, weighted towards the newest
   unsigned writes_ = 0;    ///< in this phase
+  bool settled_ = false;   ///< what is to be measured has begun
   std::array<double, samples_wanted> samples_{};
   std::size_t sample_count_ = 0;
+  unsigned trials_ = 0;
   double cost_with_ = 0;
+  double cost_without_ = 0;
 };
 
 }  // namespace nori::engine
