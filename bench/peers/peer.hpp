@@ -11,6 +11,9 @@
 
 #include <nori/config.hpp>
 
+#include "common/consumer.hpp"
+#include "common/measure.hpp"
+
 namespace nori::bench {
 
 /// One writer's way into a peer; used by one thread.
@@ -28,6 +31,31 @@ class peer {
   [[nodiscard]] virtual std::unique_ptr<peer_writer> make_writer() = 0;
 };
 
+/// What a scan of a peer has found, for the turn that it is part of.
+class scan_notes {
+ public:
+  explicit scan_notes(turn& now) noexcept : now_(now) {}
+
+  /// Of a record. False when the turn is over.
+  bool found(std::string_view value) noexcept {
+    reads_.look_at(value);
+    if (++count_ % records_between_checks != 0) return true;
+    now_.tally_of(0).add(records_between_checks);
+    return now_.now() != phase::over;
+  }
+  /// Of all records that were found.
+  std::uint64_t end() noexcept {
+    now_.tally_of(0).add(count_ % records_between_checks);
+    return count_;
+  }
+
+ private:
+  static constexpr std::uint64_t records_between_checks = 64;
+  turn& now_;
+  std::uint64_t count_ = 0;
+  consumer reads_;
+};
+
 /// What is compared with: how its users would set it up to keep a promise.
 struct peer_kind {
   std::string key;       ///< "sqlite_full": its name in the JSON
@@ -35,6 +63,9 @@ struct peer_kind {
   std::string settings;  ///< a sentence
   std::string survives;  ///< what an acknowledged record does
   std::function<std::unique_ptr<peer>(const std::filesystem::path& dir)> open;
+  /// Opens what was appended and closed, and looks at every record in its order.
+  /// @returns how many there were; ends early with the turn. Empty where that is not compared.
+  std::function<std::uint64_t(const std::filesystem::path& dir, turn& now)> scan;
 };
 
 /// Those that this program was built with, and that are set up for such a promise. PostgreSQL is

@@ -1,5 +1,6 @@
 #include <lmdb.h>
 
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 
@@ -42,6 +43,25 @@ class lmdb_peer final : public peer {
   lmdb_peer& operator=(const lmdb_peer&) = delete;
 
   std::unique_ptr<peer_writer> make_writer() override { return std::make_unique<writer>(*this); }
+
+  std::uint64_t scan(turn& now) {
+    MDB_txn* txn = nullptr;
+    expect(mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn));
+    const std::unique_ptr<MDB_txn, void (*)(MDB_txn*)> owned(txn, &mdb_txn_abort);
+    MDB_cursor* cursor = nullptr;
+    expect(mdb_cursor_open(txn, dbi_, &cursor));
+    const std::unique_ptr<MDB_cursor, void (*)(MDB_cursor*)> closed(cursor, &mdb_cursor_close);
+    scan_notes notes(now);
+    MDB_val key{};
+    MDB_val data{};
+    int result = mdb_cursor_get(cursor, &key, &data, MDB_FIRST);
+    while (result == MDB_SUCCESS &&
+           notes.found({static_cast<const char*>(data.mv_data), data.mv_size})) {
+      result = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+    }
+    if (result != MDB_NOTFOUND) expect(result);
+    return notes.end();
+  }
 
  private:
   class writer final : public peer_writer {
@@ -92,6 +112,9 @@ void add_lmdb(std::vector<peer_kind>& to, fsync_policy policy) {
                        "the database",
                 [flags](const std::filesystem::path& dir) {
                   return std::make_unique<lmdb_peer>(dir, flags);
+                },
+                [flags](const std::filesystem::path& dir, turn& now) {
+                  return lmdb_peer(dir, flags).scan(now);
                 }});
 }
 

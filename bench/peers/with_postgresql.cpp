@@ -129,7 +129,8 @@ void add_postgresql(std::vector<peer_kind>& to, fsync_policy policy, const std::
               "wal_writer_delay)",
        [server, sync](const std::filesystem::path&) {
          return std::make_unique<postgresql_peer>(server, sync);
-       }});
+       },
+       {}});
 }
 
 }  // namespace nori::bench

@@ -36,6 +36,15 @@ class rocksdb_peer final : public peer {
 
   std::unique_ptr<peer_writer> make_writer() override { return std::make_unique<writer>(*this); }
 
+  std::uint64_t scan(turn& now) {
+    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(rocksdb::ReadOptions()));
+    scan_notes notes(now);
+    at->SeekToFirst();
+    while (at->Valid() && notes.found({at->value().data(), at->value().size()})) at->Next();
+    expect(at->status());
+    return notes.end();
+  }
+
  private:
   class writer final : public peer_writer {
    public:
@@ -73,6 +82,9 @@ void add_rocksdb(std::vector<peer_kind>& to, fsync_policy policy) {
                 std::string(sync ? survives_power_cut : survives_kill),
                 [sync](const std::filesystem::path& dir) {
                   return std::make_unique<rocksdb_peer>(dir, sync);
+                },
+                [sync](const std::filesystem::path& dir, turn& now) {
+                  return rocksdb_peer(dir, sync).scan(now);
                 }});
 }
 

@@ -1,5 +1,6 @@
 #include <sqlite3.h>
 
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 
@@ -17,7 +18,7 @@ class sqlite_peer final : public peer {
     try {
       run("PRAGMA journal_mode = WAL");
       run(("PRAGMA synchronous = " + synchronous).c_str());
-      run("CREATE TABLE log (ordinal INTEGER PRIMARY KEY, value BLOB NOT NULL)");
+      run("CREATE TABLE IF NOT EXISTS log (ordinal INTEGER PRIMARY KEY, value BLOB NOT NULL)");
       insert_ = prepare("INSERT INTO log (value) VALUES (?1)");
       begin_ = prepare("BEGIN IMMEDIATE");
       commit_ = prepare("COMMIT");
@@ -31,6 +32,22 @@ class sqlite_peer final : public peer {
   sqlite_peer& operator=(const sqlite_peer&) = delete;
 
   std::unique_ptr<peer_writer> make_writer() override { return std::make_unique<writer>(*this); }
+
+  std::uint64_t scan(turn& now) {
+    const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> select(
+        prepare("SELECT value FROM log ORDER BY ordinal"), &sqlite3_finalize);
+    scan_notes notes(now);
+    int result = sqlite3_step(select.get());
+    while (result == SQLITE_ROW) {
+      const auto bytes = static_cast<std::size_t>(sqlite3_column_bytes(select.get(), 0));
+      if (!notes.found({static_cast<const char*>(sqlite3_column_blob(select.get(), 0)), bytes})) {
+        return notes.end();
+      }
+      result = sqlite3_step(select.get());
+    }
+    if (result != SQLITE_DONE) fail();
+    return notes.end();
+  }
 
  private:
   class writer final : public peer_writer {
@@ -92,8 +109,12 @@ void add(std::vector<peer_kind>& to, std::string key, const std::string& synchro
   to.push_back({std::move(key), "SQLite " + synchronous,
                 "SQLite, journal_mode = WAL, synchronous = " + synchronous +
                     ", a transaction for each append, one connection",
-                std::string(survives), [synchronous](const std::filesystem::path& dir) {
+                std::string(survives),
+                [synchronous](const std::filesystem::path& dir) {
                   return std::make_unique<sqlite_peer>(dir, synchronous);
+                },
+                [synchronous](const std::filesystem::path& dir, turn& now) {
+                  return sqlite_peer(dir, synchronous).scan(now);
                 }});
 }
 

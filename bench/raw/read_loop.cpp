@@ -7,6 +7,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "common/consumer.hpp"
 #include "raw/files.hpp"
 #include "raw/frames.hpp"
 
@@ -41,6 +42,7 @@ std::uint64_t read_frames(const std::filesystem::path& path, turn& now) {
   std::uint64_t offset = 0;
   std::uint64_t records = 0;
   std::size_t kept = 0;
+  consumer reads;
   while (now.now() != phase::over) {
     const ssize_t got =
         ::pread(file.get(), buffer.data() + kept, read_bytes, static_cast<off_t>(offset));
@@ -56,6 +58,8 @@ std::uint64_t read_frames(const std::filesystem::path& path, turn& now) {
       const std::size_t frame = check_frame(buffer.data() + at, end - at);
       if (frame == 0) break;
       if (timed) now.note_latency(clock::now() - started);
+      reads.look_at({reinterpret_cast<const char*>(buffer.data() + at) + frame_header_bytes,
+                     frame - frame_header_bytes});
       at += frame;
       ++records;
       ++unreported;

@@ -1,4 +1,6 @@
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/machine.hpp"
 #include "common/measure.hpp"
@@ -6,11 +8,13 @@
 #include "common/quantities.hpp"
 #include "common/report.hpp"
 #include "common/site.hpp"
+#include "peers/peer.hpp"
 #include "raw/files.hpp"
 #include "raw/read_loop.hpp"
 #include "verbs/carry_out.hpp"
 #include "workload/context.hpp"
 #include "workload/log_reads.hpp"
+#include "workload/peer_scans.hpp"
 
 namespace nori::bench {
 
@@ -24,13 +28,15 @@ constexpr std::string_view introduction =
     "reads 256 KiB at a time and checks the CRC of each record.\n"
     "\n"
     "  nori-bench read --size 1KiB --records 200k --dir /var/lib/x\n"
-    "  nori-bench read --cold                  also from the disk rather than the page cache\n";
+    "  nori-bench read --cold                  also from the disk rather than the page cache\n"
+    "  nori-bench read --peers                 the same records by what else people use\n";
 
 struct reading_options {
   run_options run;
   log_options log;
   std::uint64_t records = 200'000;
   bool cold = false;
+  bool peers = false;
 
   reading_options() { log.size = 1024; }
 };
@@ -45,6 +51,9 @@ option_table table_of(reading_options& to) {
   });
   table.add("cold", "", "Also with nothing in the page cache; one pass in each round.",
             [&to](std::string_view) { to.cold = true; });
+  table.add("peers", "",
+            "Also, with the page cache hot, scans of the same records by what else people use.",
+            [&to](std::string_view) { to.peers = true; });
   add_log_options(table, to.log);
   add_run_options(table, to.run);
   return table;
@@ -57,11 +66,23 @@ struct findings {
   figures raw;
   ratios next_to_raw;
   ratios next_batch_to_raw;
+  std::vector<figures> peers;
+  std::vector<ratios> next_to_peers;
 };
 
-findings findings_of(const std::vector<std::vector<turn_result>>& rounds) {
-  return {figures_of(rounds, 0), figures_of(rounds, 1), figures_of(rounds, 2),
-          ratios_of(rounds, 0, 2), ratios_of(rounds, 1, 2)};
+findings findings_of(const std::vector<std::vector<turn_result>>& rounds, std::size_t peers) {
+  findings made{figures_of(rounds, 0),
+                figures_of(rounds, 1),
+                figures_of(rounds, 2),
+                ratios_of(rounds, 0, 2),
+                ratios_of(rounds, 1, 2),
+                {},
+                {}};
+  for (std::size_t i = 3; i < 3 + peers; ++i) {
+    made.peers.push_back(figures_of(rounds, i));
+    made.next_to_peers.push_back(ratios_of(rounds, 0, i));
+  }
+  return made;
 }
 
 struct report : conditions {
@@ -69,6 +90,7 @@ struct report : conditions {
   nori::backend backend = nori::backend::automatic;
   findings hot;
   findings cold;
+  std::vector<peer_kind> peers;
 
   report() = default;
 };
@@ -92,6 +114,23 @@ void add_rows(text_table& table, const std::string& name, const findings& f) {
       [](const figures& of) { return digits_text(of.allocations_per_call.median); });
 }
 
+std::string peers_text(const report& r) {
+  if (r.peers.empty()) return {};
+  text_table table;
+  table.add({"", "records/s", "next / it", "lowest .. highest", "CPU/record", "resident"});
+  std::string explained;
+  for (std::size_t i = 0; i < r.peers.size(); ++i) {
+    const figures& found = r.hot.peers[i];
+    const spread& ratio = r.hot.next_to_peers[i].records_per_s;
+    table.add({r.peers[i].name, count_text(found.records_per_s.median), digits_text(ratio.median),
+               digits_text(ratio.lowest) + " .. " + digits_text(ratio.highest),
+               time_text(found.cpu_ns_per_record.median),
+               bytes_text(static_cast<double>(found.resident))});
+    explained += r.peers[i].name + ": " + r.peers[i].settings + "\n";
+  }
+  return "\nhot, scanned:\n" + table.text() + "\n" + explained;
+}
+
 std::string table_text(const reading_options& options, const report& r) {
   text_table table;
   table.add({"", "next", "next_batch", "raw"});
@@ -102,7 +141,11 @@ std::string table_text(const reading_options& options, const report& r) {
              bytes_text(static_cast<double>(r.hot.raw.resident))});
   return std::to_string(options.records) + " records of " + std::to_string(options.log.size) +
          " B, " + std::string(backend_text(r.backend)) + "\n" + machine_text(r.here) + "\n\n" +
-         table.text() + "\nraw: pread of 256 KiB at a time, CRC-32C of each record.\n";
+         table.text() +
+         "\nraw: pread of 256 KiB at a time, CRC-32C of each record.\nAll look into each cache "
+         "line of a "
+         "record.\n" +
+         peers_text(r);
 }
 
 json::object json_of(const findings& f) {
@@ -119,6 +162,15 @@ json::object json_of(const reading_options& options, const report& r) {
   json::object made;
   for (const auto& [key, value] : json_of(r.hot)) made[key] = value;
   if (options.cold) made["cold"] = json_of(r.cold);
+  json::object peers;
+  for (std::size_t i = 0; i < r.peers.size(); ++i) {
+    json::object each = to_json(r.hot.peers[i]);
+    each["name"] = r.peers[i].name;
+    each["settings"] = r.peers[i].settings;
+    each["next_to_it"] = r.hot.next_to_peers[i].records_per_s.median;
+    peers[r.peers[i].key] = std::move(each);
+  }
+  if (!peers.empty()) made["peers"] = std::move(peers);
   made["frame_bytes"] = r.frame_bytes;
   made["backend"] = backend_text(r.backend);
   json::object given = to_json(options.log);
@@ -133,14 +185,22 @@ report measure(const reading_options& options) {
   const framing found = find_framing(options.log, here.path());
   made.frame_bytes = found.frame_bytes;
   made.backend = found.backend;
-  // The log and the raw file.
-  here.need(2.0 * static_cast<double>(options.records * found.frame_bytes) +
+  if (options.peers) {
+    made.peers = peers_for(fsync_policy::os(), {});
+    std::erase_if(made.peers, [](const peer_kind& each) { return !each.scan; });
+  }
+  // The log, the raw file, and twice as much for each of the others.
+  here.need(2.0 * static_cast<double>(1 + made.peers.size()) *
+                static_cast<double>(options.records * found.frame_bytes) +
             2.0 * static_cast<double>(options.log.segment_bytes));
 
   const auto log_dir = here.path() / "log";
   const auto raw_file = here.path() / "raw";
   write_log(options.log, options.records, log_dir);
   raw::write_frames(raw_file, make_value(options.log.size), found.frame_bytes, options.records);
+  for (const peer_kind& each : made.peers) {
+    fill_peer(each, here.path() / each.key, options.log.size, options.records);
+  }
   // What reading brings into the page cache lies differently there than what writing leaves.
   raw::drop_cached(here.path());
 
@@ -165,7 +225,13 @@ report measure(const reading_options& options) {
       while (now.now() != phase::over) raw::read_frames(raw_file, now);
     });
   });
-  made.hot = findings_of(take_rounds(hot, options.run.rounds, options.run.seconds));
+  for (const peer_kind& each : made.peers) {
+    hot.emplace_back(each.name, [&](double seconds) {
+      return scan_peer(each, here.path() / each.key, options.records, seconds);
+    });
+  }
+  made.hot =
+      findings_of(take_rounds(hot, options.run.rounds, options.run.seconds), made.peers.size());
   here.doubt(made.hot.next_to_raw.records_per_s);
 
   if (options.cold) {
@@ -179,7 +245,7 @@ report measure(const reading_options& options) {
       drop();
       return raw_once();
     });
-    made.cold = findings_of(take_rounds(cold, options.run.rounds, options.run.seconds));
+    made.cold = findings_of(take_rounds(cold, options.run.rounds, options.run.seconds), 0);
   }
   return made;
 }

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/consumer.hpp"
 #include "workload/context.hpp"
 
 namespace nori::bench {
@@ -43,15 +44,20 @@ void expect_all(std::uint64_t found, std::uint64_t records) {
 asio::awaitable<void> pass_by_next(const job& what) {
   reader from = what.log.read_from(position{});
   tally& mine = what.now.tally_of(0);
+  consumer reads;
   std::uint64_t found = 0;
   while (what.now.now() != phase::over) {
     const auto started = clock::now();
     std::optional<entry> got = co_await from.next();
     what.now.note_latency(clock::now() - started);
     std::uint64_t i = 0;
-    for (; got && i + 1 < calls_per_sample; ++i) got = co_await from.next();
-    found += i + (got ? 1 : 0);
-    mine.add(i + (got ? 1 : 0));
+    while (got) {
+      reads.look_at(got->value);
+      if (++i == calls_per_sample) break;
+      got = co_await from.next();
+    }
+    found += i;
+    mine.add(i);
     if (!got) {
       expect_all(found, what.records);
       co_return;
@@ -62,11 +68,13 @@ asio::awaitable<void> pass_by_next(const job& what) {
 asio::awaitable<void> pass_by_next_batch(const job& what) {
   reader from = what.log.read_from(position{});
   tally& mine = what.now.tally_of(0);
+  consumer reads;
   std::uint64_t found = 0;
   while (what.now.now() != phase::over) {
     const auto started = clock::now();
     const std::span<const entry> got = co_await from.next_batch();
     what.now.note_latency(clock::now() - started);
+    for (const entry& each : got) reads.look_at(each.value);
     found += got.size();
     mine.add(got.size());
     if (got.empty()) {
