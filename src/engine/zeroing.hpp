@@ -26,7 +26,8 @@ class zeroing {
   /// How far the zeros shall lead the head.
   [[nodiscard]] std::uint64_t lead_bytes() const noexcept;
 
-  /// A synchronous write has completed; `prepared`: all its blocks had been written before.
+  /// A synchronous write has completed; `prepared`: all its blocks had been written before; `took`
+  /// with what it waited for zeros in flight.
   void write_completed(std::uint64_t bytes, bool prepared, duration took) noexcept;
 
  private:

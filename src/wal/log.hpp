@@ -193,6 +193,7 @@ class log : public std::enable_shared_from_this<log> {
     std::uint64_t records = 0;
     bool prepared = false;  ///< its blocks had been written before
     std::chrono::steady_clock::time_point started;
+    std::chrono::steady_clock::duration held{};  ///< before, by zeros in flight
   };
   void schedule_drive_locked() noexcept;
   void post_drive_locked() noexcept;
@@ -313,6 +314,9 @@ class log : public std::enable_shared_from_this<log> {
   engine::zeroing zeroing_;
   storage::io_request zero_request_;
   bool zero_in_flight_ = false;
+  /// Since when there is something to write behind the zeros in flight, and nothing else to wait
+  /// for.
+  std::optional<std::chrono::steady_clock::time_point> held_since_;
   segment_ptr zero_segment_;
   storage::timer window_timer_;
   storage::timer idle_timer_;

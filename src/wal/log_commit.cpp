@@ -101,6 +101,9 @@ void log::drive_on_strand() noexcept {
           writing_.erase(writing_.begin());
           continue;
         }
+        const bool is_held =
+            synchronous_ && limit != never && commit_.idle() && commit_.submitted() < extent->end;
+        if (is_held && !held_since_) held_since_ = std::chrono::steady_clock::now();
         // While I/O is in flight its completion comes back here; otherwise an append does.
         if (!commit_.idle() || zero_in_flight_) {
           kick_at_ = never;
@@ -143,6 +146,8 @@ storage::io_request& log::prepare_write_on_strand(const engine::step& what, cons
   slot.from = what.from;
   slot.to = what.to;
   slot.started = std::chrono::steady_clock::now();
+  slot.held = slot.started - held_since_.value_or(slot.started);
+  held_since_.reset();
   storage::io_request& request = slot.request;
   const bool direct = to->write_file->direct();
   const stream_offset from = direct ? block_floor(what.from) : what.from;
@@ -269,7 +274,9 @@ void log::write_completed(storage::io_request& request) noexcept {
   self.io_finished_on_strand();
   const bool durable = request.durable;
   const std::uint64_t bytes = bytes_of(request);
-  if (durable) self.zeroing_.write_completed(bytes, slot->prepared, self.last_write_took_);
+  if (durable) {
+    self.zeroing_.write_completed(bytes, slot->prepared, slot->held + self.last_write_took_);
+  }
   request.target = nullptr;
   if (meter* const to = self.config_.meter.get()) {
     to->add(metrics::wal_writes, 1, {});
