@@ -260,34 +260,51 @@ std::string sides_compared(const cells& all) {
   return out;
 }
 
-std::string openings(const json::object& document) {
-  const json::value* found = document.if_contains("openings");
-  if (found == nullptr || !found->is_array() || found->as_array().empty()) return "";
-  chart of;
-  of.title = "Opening by the log's size";
-  of.caption =
-      "raw: reading as many bytes as the newest segment has, with the CRC of each record. What "
-      "was acknowledged survived the kill.";
+/// A line for each of `lines`, name and member of an opening, over the log's size.
+std::string by_log_size(const json::array& openings, chart of,
+                        std::initializer_list<std::pair<const char*, const char*>> lines) {
   of.x.label = "bytes of the log";
   of.x.logarithmic = true;
   of.x.text = bytes_text;
-  of.y.label = "time";
-  of.y.text = ms_text;
-  const std::pair<const char*, const char*> lines[] = {
-      {"after a close", "after_close_ms"}, {"after a kill", "after_kill_ms"}, {"raw", "raw_ms"}};
-  for (std::size_t i = 0; i < std::size(lines); ++i) {
+  for (const auto& [name, member] : lines) {
     series line;
-    line.name = lines[i].first;
-    line.colour = i == 2 ? raw_colour : i * 2;
-    line.dashed = i == 2;
-    for (const json::value& each : found->as_array()) {
+    line.name = name;
+    line.dashed = line.name == "raw";
+    line.colour = line.dashed ? raw_colour : of.lines.size() * 2;
+    for (const json::value& each : openings) {
       const json::object& opening = each.as_object();
-      line.points.emplace_back(number(opening, "log_bytes"), number(opening, lines[i].second));
+      line.points.emplace_back(number(opening, "log_bytes"), number(opening, member));
     }
     of.lines.push_back(std::move(line));
   }
   for (const auto& [x, y] : of.lines.front().points) of.x.ticks.push_back(x);
   return line_chart(of);
+}
+
+std::string openings(const json::object& document) {
+  const json::value* found = document.if_contains("openings");
+  if (found == nullptr || !found->is_array() || found->as_array().empty()) return "";
+  chart opening;
+  opening.title = "Opening by the log's size";
+  opening.caption =
+      "raw: reading as many bytes as the newest segment has, with the CRC of each record. What "
+      "was acknowledged survived the kill.";
+  opening.y.label = "time";
+  opening.y.text = ms_text;
+  chart appending;
+  appending.title = "Appending by the log's size";
+  appending.caption = "After opening the log whose process was killed.";
+  appending.y.label = "records/s";
+  appending.y.logarithmic = true;
+  appending.y.text = rate_text;
+  const json::array& each = found->as_array();
+  return by_log_size(each, std::move(opening),
+                     {{"after a close", "after_close_ms"},
+                      {"after a kill", "after_kill_ms"},
+                      {"raw", "raw_ms"}}) +
+         by_log_size(each, std::move(appending),
+                     {{"always, 64 coroutines", "always_records_per_s"},
+                      {"os, one coroutine", "os_records_per_s"}});
 }
 
 std::string all_figures(const cells& all) {

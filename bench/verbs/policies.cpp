@@ -92,12 +92,14 @@ std::string table_text(const sweep_options& options, const report& r) {
   std::string text = machine_text(r.here) + "\n\n" + table.text() + "\n";
   if (!r.openings.empty()) {
     text_table opening;
-    opening.add({"opening a log of", "after close", "after a kill", "raw read"});
+    opening.add({"opening a log of", "after close", "after a kill", "raw read",
+                 "then always, 64 writers", "os, 1 writer"});
     for (const log_openings& each : r.openings) {
       opening.add({bytes_text(static_cast<double>(each.log_bytes)),
                    time_text(each.after_close_ms.median * 1e6),
-                   time_text(each.after_kill_ms.median * 1e6),
-                   time_text(each.raw_ms.median * 1e6)});
+                   time_text(each.after_kill_ms.median * 1e6), time_text(each.raw_ms.median * 1e6),
+                   count_text(each.always_per_s.median) + "/s",
+                   count_text(each.os_per_s.median) + "/s"});
     }
     text += opening.text() + "\n";
   }

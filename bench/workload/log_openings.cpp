@@ -12,6 +12,7 @@
 #include "common/scratch.hpp"
 #include "raw/read_loop.hpp"
 #include "workload/context.hpp"
+#include "workload/log_appends.hpp"
 
 namespace nori::bench {
 
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::uint64_t records_between_yields = 4096;
 constexpr double full_share = 0.9;
+constexpr double append_seconds = 0.5;
 
 position end_of(const log_options& log, std::uint64_t bytes) {
   if (bytes <= log.segment_bytes) return {1, bytes * 9 / 10};
@@ -70,6 +72,17 @@ opening open_in_child(const log_options& log, const std::filesystem::path& dir) 
   return {told.at("ms").to_number<double>(), told.at("resident").to_number<std::uint64_t>()};
 }
 
+double append_to(const log_options& log, const std::filesystem::path& dir, fsync_policy policy,
+                 std::uint64_t writers) {
+  append_load load;
+  load.log = log;
+  load.policy = policy;
+  load.writers = writers;
+  const turn_result done = append_to_log(load, dir, append_seconds);
+  settle(dir);
+  return static_cast<double>(done.records) / done.seconds;
+}
+
 }  // namespace
 
 log_openings measure_openings(const log_options& log, std::uint64_t bytes, std::size_t frame_bytes,
@@ -95,6 +108,8 @@ log_openings measure_openings(const log_options& log, std::uint64_t bytes, std::
   std::vector<double> after_kill;
   std::vector<double> raw;
   std::vector<double> to_raw;
+  std::vector<double> always;
+  std::vector<double> os;
   for (std::uint64_t round = 0; round < rounds; ++round) {
     shown.begin("round " + std::to_string(round + 1));
     const opening first = open_in_child(log, closed);
@@ -103,6 +118,8 @@ log_openings measure_openings(const log_options& log, std::uint64_t bytes, std::
     copy_log(killed, fresh);
     settle(fresh);
     after_kill.push_back(open_in_child(log, fresh).ms);
+    always.push_back(append_to(log, fresh, fsync_policy::always(), log_openings::always_writers));
+    os.push_back(append_to(log, fresh, fsync_policy::os(), 1));
     std::filesystem::remove_all(fresh);
     const turn_result pass =
         take_pass([&](turn& now) { static_cast<void>(raw::read_frames(raw_file, now)); });
@@ -114,6 +131,8 @@ log_openings measure_openings(const log_options& log, std::uint64_t bytes, std::
   made.after_kill_ms = spread_of(std::move(after_kill));
   made.raw_ms = spread_of(std::move(raw));
   made.kill_to_raw = spread_of(std::move(to_raw));
+  made.always_per_s = spread_of(std::move(always));
+  made.os_per_s = spread_of(std::move(os));
   return made;
 }
 
@@ -129,6 +148,8 @@ json::object to_json(const log_openings& of) {
   add("after_kill_ms", of.after_kill_ms);
   add("raw_ms", of.raw_ms);
   add("after_kill_ratio_to_raw", of.kill_to_raw);
+  add("always_records_per_s", of.always_per_s);
+  add("os_records_per_s", of.os_per_s);
   made["resident_bytes"] = of.resident;
   return made;
 }

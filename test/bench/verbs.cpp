@@ -142,7 +142,13 @@ BOOST_AUTO_TEST_CASE(under_a_rate_no_side_does_more_than_is_due) {
 
 BOOST_AUTO_TEST_CASE(read_and_store_run) {
   const scratch_directory dir;
-  expect_figures(document_of(with(quick("read", dir), {"--records", "2k"})));
+  const json::object read = document_of(with(quick("read", dir), {"--records", "2k", "--peers"}));
+  expect_figures(read);
+  if (const json::value* const peers = read.if_contains("peers")) {
+    for (const auto& [key, figures] : peers->as_object()) {
+      BOOST_TEST(figures.at("records_per_s").to_number<double>() > 0, key);
+    }
+  }
   const json::object store =
       document_of(with(quick("store", dir), {"--work", "append,scan", "--events", "2k", "--streams",
                                              "100", "--tags", "100", "--writers", "4"}));
@@ -173,7 +179,8 @@ BOOST_AUTO_TEST_CASE(recover_opens_what_was_closed_and_what_was_killed) {
       document_of(with(quick("recover", dir), {"--sizes", "256KiB,3MiB", "--html", html}));
   BOOST_REQUIRE(found.at("openings").as_array().size() == 2);
   for (const json::value& each : found.at("openings").as_array()) {
-    for (const char* const name : {"log_bytes", "after_close_ms", "after_kill_ms", "raw_ms"}) {
+    for (const char* const name : {"log_bytes", "after_close_ms", "after_kill_ms", "raw_ms",
+                                   "always_records_per_s", "os_records_per_s"}) {
       BOOST_TEST(each.at(name).to_number<double>() > 0, name);
     }
   }
@@ -191,8 +198,9 @@ BOOST_AUTO_TEST_CASE(policies_sweeps_and_draws) {
   BOOST_TEST(found.at("openings").as_array().size() == 2);
   expect_page(html);
   const std::string page = text_of_file(html);
-  for (const char* const part : {"Throughput by writers", "Latency", "Cost by record size",
-                                 "Growth by log size", "Ratio to raw", "survives"}) {
+  for (const char* const part :
+       {"Throughput by writers", "Latency", "Cost by record size", "Growth by log size",
+        "Appending by the log", "Ratio to raw", "survives"}) {
     BOOST_TEST(page.find(part) != std::string::npos, part);
   }
 }
