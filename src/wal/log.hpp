@@ -221,6 +221,7 @@ class log : public std::enable_shared_from_this<log> {
   // --- log_segments.cpp: deleting segments
   class maintenance_turn;
   asio::awaitable<deleted_segments> delete_before(std::uint64_t segment_id);
+  asio::awaitable<void> wait_header_durable(std::uint64_t segment_id);
 
   // --- log_keeper.cpp: preparing segments, closing, letting go; one at a time
   enum class chore : std::uint8_t { none, prepare, grow, finish };

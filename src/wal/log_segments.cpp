@@ -78,6 +78,7 @@ asio::awaitable<deleted_segments> log::delete_before(std::uint64_t segment_id) {
     first = std::min({segment_id, segments_.newest()->id, keep});
     if (first <= segments_.oldest()->id) co_return removed;
   }
+  co_await wait_header_durable(first);
   // Recovery removes what a crash leaves over below this: said first, done then.
   format::log_identity identity = identity_;
   identity.first_segment_id = first;
@@ -109,6 +110,26 @@ asio::awaitable<deleted_segments> log::delete_before(std::uint64_t segment_id) {
   co_await storage_->sync_directory();
   if (config_.meter) config_.meter->add(metrics::wal_segments_deleted, removed.segments, {});
   co_return removed;
+}
+
+// What is left must be a log by itself: recovery can't find out where the one before its first
+// segment ended but from that one's header, which may be in the buffer alone, or in the page cache.
+asio::awaitable<void> log::wait_header_durable(std::uint64_t segment_id) {
+  waiter w;
+  co_await suspend(w, false, [this, segment_id](waiter& waiting, wake_list& wake) {
+    const auto& extents = tail_.extents();
+    const auto of = std::find_if(extents.begin(), extents.end(), [&](const engine::extent& each) {
+      return each.segment_id == segment_id;
+    });
+    // What the buffer has forgotten is durable.
+    waiting.target = of == extents.end() ? 0 : of->base + format::segment_header_bytes;
+    if (waiting.target > commit_.durable()) {
+      commit_.want_sync(waiting.target);
+      schedule_drive_locked();
+    }
+    enlist_locked(waiting, mark::durable, wake);
+  });
+  if (w.result) throw_error_of(w.result);
 }
 
 }  // namespace nori

@@ -36,7 +36,10 @@ fsync_policy policy_of(std::uint64_t seed) {
 class crashing_log {
  public:
   crashing_log(std::uint64_t seed, figures& counted)
-      : world_(seed, policy_of(seed)), choose_(~seed), counted_(counted) {}
+      : world_(seed, policy_of(seed)), choose_(~seed), counted_(counted) {
+    // With room for several segments more of the log is in the staging file alone.
+    if (choose_.one_in(3)) world_.buffer_bytes = 4 * segment_bytes_lowest;
+  }
 
   void live();
 
@@ -96,6 +99,7 @@ void crashing_log::step() {
       world_.disk.advance(std::chrono::milliseconds(random.below(8)));
       break;
     case 7:
+      if (random.one_in(4)) world_.delete_old();
       if (random.one_in(3)) {
         // The log falls idle.
         world_.run_ready();

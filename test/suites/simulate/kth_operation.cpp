@@ -52,10 +52,6 @@ fsync_policy policy_of(std::uint64_t seed) {
 // Time that a log may take to do or to refuse something.
 constexpr std::chrono::seconds patience(20);
 
-asio::awaitable<void> delete_old(wal* log) {
-  static_cast<void>(co_await log->delete_segments_before(log->current_position()));
-}
-
 // Waits for everything; where a fault keeps the log waiting (no descriptors), it goes away.
 void settle(log_world& world) {
   if (world.settle(patience)) return;
@@ -65,29 +61,28 @@ void settle(log_world& world) {
 
 /// Opens, appends over a few segments, syncs, deletes, closes and opens again, and doesn't mind
 /// being refused.
-void story(log_world& world, bool deletes) {
+void story(log_world& world) {
   const auto tell = [&](auto what) {
     try {
       what();
     } catch (const system_error&) {  // NOLINT: said is enough
     }
   };
+  int number = 0;
   for (int life = 0; life != 2; ++life) {
     tell([&] { world.open(); });
     if (!world.is_open()) return;
     for (int i = 0; i != 24; ++i) {
       values batch(1 + world.random.below(3));
-      for (std::string& each : batch) each = world.random.text(world.random.below(9000));
+      for (std::string& each : batch) {
+        each = std::to_string(++number) + ' ' + world.random.text(world.random.below(9000));
+      }
       world.append(std::move(batch));
       if (i % 4 == 3) settle(world);
       if (i == 9) world.sync();
+      if (i == 15 || i == 22) world.delete_old();
     }
     settle(world);
-    if (deletes && life == 1) {
-      tell([&] { finish(world.disk, world.io, delete_old(&world.log())); });
-      world.run_ready();
-      return;
-    }
     world.disk.advance(std::chrono::milliseconds(150));
     tell([&] { world.close(); });
     if (world.is_open()) return;
@@ -101,7 +96,7 @@ void kth_operation(std::uint64_t seed, figures& counted) {
   {
     log_world sound(seed, policy_of(seed));
     sound.disk.on_operation([&](const disk_event& each) { all.push_back(each.what); });
-    story(sound, false);
+    story(sound);
   }
   coin choose(~seed);
   for (std::size_t k = 0; k != all.size(); ++k) {
@@ -129,7 +124,7 @@ void kth_operation(std::uint64_t seed, figures& counted) {
              (fault.for_ever ? " for ever: " : " once: ");
     };
     try {
-      story(world, false);
+      story(world);
       const bool failed = !world.is_open() || world.log().failure();
       const bool killed = choose.one_in(2);
       if (failed || !killed) world.model.written = world.model.durable;

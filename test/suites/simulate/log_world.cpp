@@ -61,10 +61,30 @@ asio::awaitable<void> look(config settings, std::shared_ptr<looked_at> into) {
 
 }  // namespace
 
-std::size_t log_model::prefix(const values& found) const {
+std::size_t log_model::gone_at_most() const {
+  std::size_t most = 0;
+  for (std::size_t i = 0; i != batches.size(); ++i) {
+    if (batches[i].segment != 0 && batches[i].segment < deleted_to) most = i + 1;
+  }
+  return most;
+}
+
+std::size_t log_model::prefix(const values& found, std::size_t* start) const {
+  for (std::size_t gone = gone_at_most();; --gone) {
+    try {
+      const std::size_t count = prefix_from(gone, found);
+      if (start != nullptr) *start = gone;
+      return count;
+    } catch (const violation&) {
+      if (gone == 0) throw;
+    }
+  }
+}
+
+std::size_t log_model::prefix_from(std::size_t start, const values& found) const {
   std::size_t at = 0;
-  std::size_t count = 0;
-  for (std::size_t i = 0; i != batches.size() && at != found.size(); ++i) {
+  std::size_t count = start;
+  for (std::size_t i = start; i != batches.size() && at != found.size(); ++i) {
     if (batches[i].absent) continue;
     const values& records = batches[i].records;
     must(records.size() <= found.size() - at, "half a batch was recovered");
@@ -78,8 +98,9 @@ std::size_t log_model::prefix(const values& found) const {
   return count;
 }
 
-void log_model::go_on_with(std::size_t count) {
+void log_model::go_on_with(std::size_t count, std::size_t start) {
   batches.resize(count);
+  batches.erase(batches.begin(), batches.begin() + static_cast<std::ptrdiff_t>(start));
   std::erase_if(batches, [](const batch& each) { return each.absent; });
   durable = written = batches.size();
 }
@@ -102,7 +123,7 @@ config log_world::settings() const {
   made.storage = disk.storage();
   made.fsync = policy;
   made.segment_bytes_max = segment_bytes_lowest;
-  made.buffer_bytes_max = buffer_bytes_lowest;
+  made.buffer_bytes_max = buffer_bytes;
   made.recovery = recovery;
   return made;
 }
@@ -143,9 +164,15 @@ void log_world::open() {
   const auto seen = std::make_shared<looked_at>();
   finish(disk, io, look(settings(), seen));
   log_ = std::move(seen->log);
-  const std::size_t count = model.prefix(seen->found.records);
+  std::size_t gone = 0;
+  const std::size_t count = model.prefix(seen->found.records, &gone);
   must(count >= std::max(model.durable, model.written), "something acknowledged is lost");
-  model.go_on_with(count);
+  model.go_on_with(count, gone);
+  std::size_t record = 0;
+  for (log_model::batch& each : model.batches) {
+    each.segment = seen->found.at[record].segment_id;
+    record += each.records.size();
+  }
   done_.assign(model.batches.size(), true);
 }
 
@@ -157,11 +184,7 @@ void log_world::acknowledge(std::size_t count, bool durable) {
 void log_world::append(values records) {
   model.batches.push_back({std::move(records)});
   done_.push_back(false);
-  ++running_;
-  asio::co_spawn(io, append_batch(model.batches.size() - 1), [this](std::exception_ptr error) {
-    --running_;
-    if (error) std::rethrow_exception(error);
-  });
+  begin(append_batch(model.batches.size() - 1));
 }
 
 asio::awaitable<void> log_world::append_batch(std::size_t index) {
@@ -176,7 +199,8 @@ asio::awaitable<void> log_world::append_batch(std::size_t index) {
       model.batches[index].absent = true;
       co_return;
     }
-    co_await log_->append_batch(views);
+    const batch_positions at = co_await log_->append_batch(views);
+    model.batches[index].segment = at.first.segment_id;
     // The promise is for it and everything before it.
     acknowledge(index + 1, policy.which() == fsync_policy::kind::always);
   } catch (const system_error& failed) {
@@ -185,12 +209,26 @@ asio::awaitable<void> log_world::append_batch(std::size_t index) {
   }
 }
 
-void log_world::sync() {
+void log_world::begin(asio::awaitable<void> what) {
   ++running_;
-  asio::co_spawn(io, sync_all(), [this](std::exception_ptr error) {
+  asio::co_spawn(io, std::move(what), [this](std::exception_ptr error) {
     --running_;
     if (error) std::rethrow_exception(error);
   });
+}
+
+void log_world::sync() { begin(sync_all()); }
+
+void log_world::delete_old() { begin(delete_before_newest()); }
+
+asio::awaitable<void> log_world::delete_before_newest() {
+  if (!log_) co_return;
+  const position newest = log_->current_position();
+  model.deleted_to = std::max(model.deleted_to, newest.segment_id);
+  try {
+    static_cast<void>(co_await log_->delete_segments_before(newest));
+  } catch (const system_error&) {  // NOLINT: then some of it may be gone
+  }
 }
 
 asio::awaitable<void> log_world::sync_all() {
@@ -215,11 +253,12 @@ void log_world::close() {
   drop();
 }
 
-void log_world::run_some(std::size_t handlers) {
+bool log_world::run_some(std::size_t handlers) {
   for (; handlers != 0; --handlers) {
     io.restart();
-    if (io.poll_one() == 0) return;
+    if (io.poll_one() == 0) return false;
   }
+  return true;
 }
 
 void log_world::run_ready() { run_all_ready(io); }

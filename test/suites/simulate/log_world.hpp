@@ -26,17 +26,24 @@ using values = std::vector<std::string>;
 struct log_model {
   struct batch {
     values records;
-    bool absent = false;  ///< the append said that nothing was written
+    bool absent = false;        ///< the append said that nothing was written
+    std::uint64_t segment = 0;  ///< that it lies in, once that is known
   };
   std::vector<batch> batches;
-  std::size_t durable = 0;  ///< so many of the first ones survive a power cut
-  std::size_t written = 0;  ///< and so many a killed process; what the next open() has to find
+  std::size_t durable = 0;       ///< so many of the first ones survive a power cut
+  std::size_t written = 0;       ///< and so many a killed process; what the next open() has to find
+  std::uint64_t deleted_to = 0;  ///< segments before this one may be gone
 
   /// Counts the batches that `found` consists of; throws violation where it is anything but a
   /// prefix of them.
-  [[nodiscard]] std::size_t prefix(const values& found) const;
-  /// The log goes on with the first `count`, all of which are durable.
-  void go_on_with(std::size_t count);
+  /// Of those that may be gone the first ones may be missing; `start` becomes their number.
+  [[nodiscard]] std::size_t prefix(const values& found, std::size_t* start = nullptr) const;
+  /// The log goes on with the first `count` but for the first `start`, all of which are durable.
+  void go_on_with(std::size_t count, std::size_t start = 0);
+
+ private:
+  [[nodiscard]] std::size_t gone_at_most() const;
+  [[nodiscard]] std::size_t prefix_from(std::size_t start, const values& found) const;
 };
 
 /// A log on a simulated disk, and coroutines that use it.
@@ -53,9 +60,12 @@ class log_world {
   void append(values records);
   /// Starts a sync().
   void sync();
+  /// Starts deleting whatever lies before the newest segment.
+  void delete_old();
   void close();
-  /// Runs some handlers, or all there are, without letting time pass.
-  void run_some(std::size_t handlers);
+  /// Runs some handlers, or all there are, without letting time pass. False: there were not as
+  /// many.
+  bool run_some(std::size_t handlers);
   void run_ready();
   /// Runs everything until no append and no sync is on its way, and lets time pass, `patience` at
   /// most. Returns whether none is.
@@ -73,10 +83,13 @@ class log_world {
   log_model model;
   const fsync_policy policy;
   recovery_mode recovery = recovery_mode::strict;
+  std::size_t buffer_bytes = buffer_bytes_lowest;
 
  private:
   asio::awaitable<void> append_batch(std::size_t index);
   asio::awaitable<void> sync_all();
+  asio::awaitable<void> delete_before_newest();
+  void begin(asio::awaitable<void> what);
   void acknowledge(std::size_t count, bool durable);
 
   std::optional<wal> log_;
