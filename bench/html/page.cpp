@@ -293,7 +293,7 @@ std::string openings(const json::object& document) {
   opening.y.text = ms_text;
   chart appending;
   appending.title = "Appending by the log's size";
-  appending.caption = "After opening the log whose process was killed.";
+  appending.caption = "After opening each again.";
   appending.y.label = "records/s";
   appending.y.logarithmic = true;
   appending.y.text = rate_text;

@@ -26,7 +26,7 @@ struct append_load {
   [[nodiscard]] std::uint64_t group() const noexcept { return writers * batch; }
 };
 
-/// One turn on a new log in `dir`.
+/// One turn on the log in `dir`, which is made where there is none.
 [[nodiscard]] turn_result append_to_log(const append_load& load, const std::filesystem::path& dir,
                                         double seconds);
 

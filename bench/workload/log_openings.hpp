@@ -29,7 +29,7 @@ struct log_openings {
 
 /// Fills a log of about `bytes` (with several segments: so that the newest is 90 % full, which is
 /// where opening costs most), closes or kills its owner, and opens it, in turn with the raw loop.
-/// Then appends to the one whose owner was killed.
+/// Then opens the one whose owner was killed again, and appends to it.
 [[nodiscard]] log_openings measure_openings(const log_options& log, std::uint64_t bytes,
                                             std::size_t frame_bytes, std::uint64_t rounds,
                                             const std::filesystem::path& scratch, progress& shown);

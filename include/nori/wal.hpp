@@ -148,7 +148,8 @@ class wal {
   ///
   /// Under always and batch, everything before `before` is durable in newer segments or given up
   /// by the caller: deleting is durable when this returns. Readers that are in a deleted segment
-  /// read it to its end.
+  /// read it to its end. Waits until the first segment that stays has begun to be durable, under os
+  /// and batch by a sync: recovery begins there.
   /// @throws errc::log_failed, errc::closed, errc::read_only, or the operating system's error, in
   ///   which case the oldest segments may be gone and the rest is intact.
   /// @par Cancellation

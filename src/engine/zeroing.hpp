@@ -27,7 +27,7 @@ class zeroing {
   [[nodiscard]] std::uint64_t lead_bytes() const noexcept;
 
   /// A synchronous write has completed; `prepared`: all its blocks had been written before; `took`
-  /// with what it waited for zeros in flight.
+  /// with what it waited for nothing but zeros in flight, where that is known.
   void write_completed(std::uint64_t bytes, bool prepared, duration took) noexcept;
 
  private:

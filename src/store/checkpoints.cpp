@@ -22,10 +22,20 @@ void check_writable(const core& of) {
   if (of.stopping()) throw_error(errc::closed, of.config().log.dir.string());
 }
 
+// What a checkpoint says was read must not be taken back by a power cut: the store would go on with
+// other events at the same positions, and whoever goes on from the checkpoint would miss them.
+asio::awaitable<void> make_durable(core::shared self, std::uint64_t through) {
+  const bool is_there = through < self->next_global();
+  if (is_there && through >= self->visible_end(visibility::durable)) {
+    co_await log::wait_all(self->log_of(), log::mark::durable);
+  }
+}
+
 }  // namespace
 
 asio::awaitable<void> core::save_checkpoint(shared self, std::string name, std::uint64_t through) {
   check_writable(*self);
+  co_await make_durable(self, through);
   co_await save_checkpoint_file(self->derived_, name, through);
   if (meter* const to = self->measures()) to->add(metrics::store_checkpoint_saves, 1, name);
 }
@@ -58,6 +68,7 @@ asio::awaitable<void> core::remove_checkpoint(shared self, std::string name) {
 
 asio::awaitable<void> core::save_derived(shared self, std::string name, nori::derived what) {
   check_writable(*self);
+  co_await make_durable(self, what.through);
   co_await save_projection_file(self->derived_, std::move(name), std::move(what));
 }
 

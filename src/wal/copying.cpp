@@ -46,7 +46,7 @@ class copying {
   asio::awaitable<engine::chain_scanner> scan_copy(std::string name, format::segment_header header,
                                                    std::uint64_t limit);
   asio::awaitable<bool> continues_copy(format::segment_header first);
-  asio::awaitable<bool> is_there(segment_ptr what, std::uint64_t end);
+  asio::awaitable<bool> is_there(segment_ptr what, segment_ptr next);
   asio::awaitable<void> copy(segment_ptr what, std::uint64_t end, bool sealed);
   asio::awaitable<void> write_pieces(segment_ptr what, storage::file_ptr source,
                                      storage::file_ptr target, std::uint64_t end);
@@ -128,9 +128,12 @@ asio::awaitable<bool> copying::continues_copy(format::segment_header first) {
   co_return scanner.offset() == first.previous_end&& scanner.chain().crc == first.previous_crc;
 }
 
-// Whether an earlier copy has all of a sealed segment.
-asio::awaitable<bool> copying::is_there(segment_ptr what, std::uint64_t end) {
+// Whether an earlier copy has all of a sealed segment, as `next` says that it ends: a power cut may
+// have taken some of what was copied, and the segment gone on with something else to the same end.
+asio::awaitable<bool> copying::is_there(segment_ptr what, segment_ptr next) {
   if (!std::binary_search(ids_there_.begin(), ids_there_.end(), what->id)) co_return false;
+  header_bytes behind{};
+  const format::segment_header successor = co_await header_of(next, &behind);
   header_bytes ours{};
   const format::segment_header header = co_await header_of(what, &ours);
   const storage::file_ptr file = co_await to_->open(what->name, storage::open_mode::read);
@@ -138,8 +141,10 @@ asio::awaitable<bool> copying::is_there(segment_ptr what, std::uint64_t end) {
   const std::size_t got =
       co_await storage::read_at(*to_, file, 0, theirs.data(), theirs.size(), what->name);
   if (got != theirs.size() || theirs != ours) co_return false;
+  const std::uint64_t end = successor.previous_end;
   const engine::chain_scanner scanner = co_await scan_copy(what->name, header, end);
-  co_return scanner.offset() == end&& scanner.last_batch().offset == end;
+  const bool is_whole = scanner.offset() == end && scanner.last_batch().offset == end;
+  co_return is_whole&& scanner.chain().crc == successor.previous_crc;
 }
 
 asio::awaitable<void> copying::write_pieces(segment_ptr what, storage::file_ptr source,
@@ -249,10 +254,13 @@ asio::awaitable<copied_log> copying::perform() {
       refuse("lacks segments that the log has deleted since: begin a copy in a new directory");
     }
   }
-  for (const piece& each : pieces) {
+  for (std::size_t i = 0; i != pieces.size(); ++i) {
+    const piece& each = pieces[i];
     const bool cuts = options_.until < position{each.what->id, each.end};
     bool kept = false;
-    if (each.sealed && !cuts) kept = co_await is_there(each.what, each.end);
+    if (each.sealed && !cuts && i + 1 != pieces.size()) {
+      kept = co_await is_there(each.what, pieces[i + 1].what);
+    }
     if (kept) {
       ++result_.segments_kept;
       result_.end = {each.what->id, each.end};

@@ -7,6 +7,7 @@
 #include "wal/blocks.hpp"
 #include "wal/identity_file.hpp"
 #include "wal/opening.hpp"
+#include "wal/stock.hpp"
 
 namespace nori {
 
@@ -41,17 +42,11 @@ asio::awaitable<void> opening::salvage_from(std::uint64_t segment_id, std::uint6
   for (const std::uint64_t id : later) co_await set_aside(id, "dropped with what follows it");
   std::erase_if(catalog_.begun, [&](const auto& file) { return file.id > segment_id; });
   catalog_.unbegun.clear();
-  if (!staging_.empty()) {
-    // Left where it is, it would tell the next opening of what was dropped.
-    const std::string name(format::staging_file_name);
-    const std::string aside = "salvaged-" + std::to_string(random_epoch(*files_, 0)) + "-" + name;
-    co_await files_->rename(name, aside);
-    co_await files_->sync_directory();
-    info.salvaged_files.push_back(aside);
-  }
+  // Left where it is, it would tell the next opening of what was dropped.
+  if (!staging_.empty()) co_await set_staging_aside();
   staging_.clear();
+  if (!staged_.empty()) info.bytes_from_staging = 0;
   staged_.clear();
-  info.bytes_from_staging = 0;
   if (segment_id == 0 || bytes <= offset) co_return;
 
   const std::string name = format::segment_file_name(segment_id);
@@ -98,6 +93,14 @@ asio::awaitable<void> opening::set_aside(std::uint64_t segment_id, std::string w
   if (!why.empty()) info.salvage_report.push_back(name + ": " + why);
 }
 
+asio::awaitable<void> opening::set_staging_aside() {
+  const std::string name(format::staging_file_name);
+  const std::string aside = "salvaged-" + std::to_string(random_epoch(*files_, 0)) + "-" + name;
+  co_await files_->rename(name, aside);
+  co_await files_->sync_directory();
+  info.salvaged_files.push_back(aside);
+}
+
 namespace {
 
 // Nobody else does, and it would take the whole segment with it. Both copies are what they were, at
@@ -112,9 +115,8 @@ asio::awaitable<void> write_header_again(storage::storage& files, segment_file_r
 
 }  // namespace
 
-// Writes what only the staging file held into its segment, and makes sure that the device has
-// everything that recovery counts: after a failed sync the page cache may claim more than it does.
-asio::awaitable<void> opening::carry_staged() {
+// Writes what only the staging file held into its segment.
+asio::awaitable<void> opening::carry_pieces() {
   if (!staged_.empty() && !catalog_.begun.empty() &&
       staged_.front().segment_id != catalog_.begun.back().id) {
     // It goes on with the next segment, whose header says that this one is whole: it must be, and
@@ -147,10 +149,38 @@ asio::awaitable<void> opening::carry_staged() {
     co_await storage::write_at(*files_, to, begin, blocks.get(), bytes, true, name);
     co_await storage::sync(*files_, to, name);
   }
-  if (end_.segment_id == 0 || info.clean_close) co_return;
-  // The last block is written again, and zeros over the first frame that was cut off, also where it
-  // starts a block: what is written there next, if only its zeros arrive before a crash, could be
-  // just what that frame was missing.
+}
+
+// What the staging file holds before the damage is kept where it belongs: from then on the log ends
+// in its files.
+asio::awaitable<void> opening::keep_staged() {
+  co_await carry_pieces();
+  for (const staged_piece& piece : staged_) {
+    const std::string name = format::segment_file_name(piece.segment_id);
+    const storage::file_ptr file = co_await files_->open(name, storage::open_mode::read);
+    const std::uint64_t bytes = co_await files_->size(file);
+    const auto unbegun =
+        std::find_if(catalog_.unbegun.begin(), catalog_.unbegun.end(),
+                     [&](const auto& each) { return each.id == piece.segment_id; });
+    if (unbegun == catalog_.unbegun.end()) {
+      catalog_.begun.back().bytes = bytes;
+      continue;
+    }
+    catalog_.begun.push_back(co_await look_at_segment(*files_, piece.segment_id, bytes));
+    catalog_.unbegun.erase(unbegun);
+  }
+  staged_.clear();
+}
+
+// Writes what only the staging file held into its segment, and makes sure that the device has
+// everything that recovery counts: after a failed sync the page cache may claim more than it does.
+asio::awaitable<void> opening::carry_staged() {
+  co_await carry_pieces();
+  if (end_.segment_id == 0) co_return;
+  // The mark of a clean close may be readable and not durable, too. The last block is written
+  // again, and zeros over the first frame that was cut off, also where it starts a block: what is
+  // written there next, if only its zeros arrive before a crash, could be just what that frame was
+  // missing.
   const std::string name = format::segment_file_name(end_.segment_id);
   const storage::file_ptr to = co_await files_->open(name, storage::open_mode::write);
   const std::uint64_t size = co_await files_->size(to);

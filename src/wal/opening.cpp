@@ -148,6 +148,11 @@ asio::awaitable<void> opening::take_stock() {
     info.corruption_detected = true;
     info.salvage_report.push_back(catalog_.damage);
     for (const std::uint64_t id : catalog_.beyond) co_await set_aside(id, {});
+    if (staging && !catalog_.beyond.empty()) {
+      // It goes on with what was set aside.
+      co_await set_staging_aside();
+      staging = false;
+    }
     catalog_.unbegun.clear();
   }
   if (!catalog_.begun.empty()) {
@@ -395,7 +400,8 @@ asio::awaitable<void> opening::find_end() {
                                          std::to_string(end_.offset) +
                                          ": acknowledged data is damaged: a later record (" +
                                          proof_at + ") was written when it was durable";
-      const std::uint64_t bytes = active ? catalog_.begun.back().bytes : 0;
+      if (salvages()) co_await keep_staged();
+      const std::uint64_t bytes = catalog_.begun.empty() ? 0 : catalog_.begun.back().bytes;
       co_await salvage_from(end_.segment_id, end_.offset, bytes, what);
       break;
     }

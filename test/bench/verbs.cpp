@@ -144,6 +144,9 @@ BOOST_AUTO_TEST_CASE(read_and_store_run) {
   const scratch_directory dir;
   const json::object read = document_of(with(quick("read", dir), {"--records", "2k", "--peers"}));
   expect_figures(read);
+  // Those that this program was built with.
+  const json::object compared = document_of(with(quick("compare", dir), {"--policy", "os"}));
+  BOOST_TEST(read.contains("peers") == compared.contains("peers"));
   if (const json::value* const peers = read.if_contains("peers")) {
     for (const auto& [key, figures] : peers->as_object()) {
       BOOST_TEST(figures.at("records_per_s").to_number<double>() > 0, key);

@@ -4,12 +4,15 @@
 #include <boost/test/unit_test.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include <nori/testing/simulated_disk.hpp>
 
+#include "format/segment_header.hpp"
 #include "suites/simulate/log_world.hpp"
 #include "support/random_source.hpp"
 
@@ -124,6 +127,44 @@ BOOST_AUTO_TEST_CASE(what_is_left_after_deleting_is_a_log_by_itself) {
     BOOST_TEST(deletions >= 2u);
     BOOST_TEST(world.log().first_position().segment_id >= 2u);
   }
+}
+
+// Its block is not written again by what comes next where the mark ends one.
+BOOST_AUTO_TEST_CASE(the_mark_of_a_close_that_was_killed_is_durable_once_the_log_is_open) {
+  std::size_t marks_at_a_block = 0;
+  for (std::size_t pad = 0; pad < format::block_bytes; pad += 8) {
+    log_world world(11, fsync_policy::always());
+    world.open();
+    world.append({std::string(100 + pad, 'a')});
+    BOOST_REQUIRE(world.settle(std::chrono::seconds(1)));
+    constexpr std::uint64_t mark_bytes = 32;
+    const std::uint64_t end = world.log().current_position().offset + mark_bytes;
+    if (end % format::block_bytes != 0) continue;
+    std::vector<simulated_disk> killed;
+    world.disk.on_operation([&](const disk_event& each) {
+      if (each.name.ends_with(".segment")) killed.push_back(world.disk.after_kill(killed.size()));
+    });
+    world.close();
+    world.disk.on_operation(nullptr);
+    for (simulated_disk& disk : killed) {
+      config settings = world.settings();
+      settings.storage = disk.storage();
+      asio::io_context io;
+      std::optional<wal> log;
+      const auto append = [](config how, std::optional<wal>* into) -> asio::awaitable<void> {
+        wal::opened opened = co_await wal::open(how);
+        into->emplace(std::move(opened.log));
+        static_cast<void>(co_await (*into)->append({.value = "acknowledged"}));
+      };
+      finish(disk, io, append(settings, &log));
+      simulated_disk cut = disk.after_power_cut(power_cut::nothing_arrives(), 1);
+      settings.storage = cut.storage();
+      asio::io_context after;
+      BOOST_TEST(recover(cut, after, settings).records.size() == 2u);
+      ++marks_at_a_block;
+    }
+  }
+  BOOST_TEST(marks_at_a_block != 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -137,6 +137,30 @@ BOOST_AUTO_TEST_CASE(a_copy_of_a_log_in_use_has_what_was_acknowledged_and_grows_
   }
 }
 
+// A power cut takes what was copied and not durable, and the log goes on with something else, which
+// ends the segment at the same place.
+BOOST_AUTO_TEST_CASE(a_segment_that_went_another_way_since_is_copied_again) {
+  log_in_scratch log;
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  append_some(log, 5);
+  log.crash();
+  const std::filesystem::path durable = log.scratch.path() / "durable";
+  const std::filesystem::path to = log.scratch.path() / "copy";
+  std::filesystem::copy(log.options.dir, durable, std::filesystem::copy_options::recursive);
+  for (const char life : {'a', 'b'}) {
+    std::filesystem::remove_all(log.options.dir);
+    std::filesystem::copy(durable, log.options.dir, std::filesystem::copy_options::recursive);
+    log.open();
+    while (log->current_position().segment_id == 1) log.append("key", std::string(900, life));
+    run(log.io, copy_log(*log, to));
+    const std::vector<found> original = log.read_all();
+    BOOST_TEST(original.back().value.front() == life);
+    log.crash();
+    BOOST_TEST(contents_of(log, to) == original, boost::test_tools::per_element());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_copy_until_any_position_ends_there) {
   log_in_scratch log;
   log.options.segment_bytes_max = small_segment;

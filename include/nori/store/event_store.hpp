@@ -152,7 +152,8 @@ class event_store {
   /// Events as they come. Does no I/O.
   [[nodiscard]] subscription subscribe(subscribe_options how = {}) const;
 
-  /// Keeps `through` under a name, replacing what was there. Durable when this returns.
+  /// Keeps `through` under a name, replacing what was there. Durable when this returns, and so is
+  /// every event up to `through`.
   ///
   /// A name is 1 to 100 bytes of letters, digits, '-', '_' and '.', not beginning with '.'.
   /// @throws errc::invalid_event for a bad name, errc::read_only, or the operating system's error,
@@ -167,7 +168,7 @@ class event_store {
 
   /// Keeps what was made of the events up to a global position, together with that position, under
   /// a name, replacing what was there: all of it or nothing. For projections. Names and errors are
-  /// those of checkpoints, of which these are apart. Durable when this returns.
+  /// those of checkpoints, of which these are apart. Durable when this returns, with the events.
   [[nodiscard]] asio::awaitable<void> save_derived(std::string name, derived what);
   /// None under the same circumstances as load_checkpoint.
   [[nodiscard]] asio::awaitable<std::optional<derived>> load_derived(std::string name) const;
