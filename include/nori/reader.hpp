@@ -22,7 +22,7 @@ class log;
 /// Up to where a reader sees the log.
 enum class visibility : std::uint8_t {
   acknowledged,  ///< what append has acknowledged: durable under always, written under batch and os
-  durable,       ///< what survives a power cut
+  durable,       ///< what survives a power cut; of a log opened read only all that was found
 };
 
 struct read_options {
