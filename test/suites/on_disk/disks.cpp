@@ -48,6 +48,12 @@ void make_image(file_system what, const std::string& image) {
   if (status != 0) throw std::runtime_error(std::string("mkfs.") + name_of(what) + " failed");
 }
 
+bool is_damaged(file_system what, const std::string& device) {
+  // Both change nothing: 4 says errors that are left, 1 of xfs_repair corruption.
+  if (what == file_system::ext4) return (run_command("e2fsck -f -n '" + device + "'") & 4) != 0;
+  return run_command("xfs_repair -n '" + device + "'") == 1;
+}
+
 loop_device::loop_device(const std::string& image) {
   const int control = ::open("/dev/loop-control", O_RDWR | O_CLOEXEC);
   if (control < 0) throw missing("there are no loop devices here");

@@ -19,6 +19,10 @@ enum class file_system : std::uint8_t { ext4, xfs };
 /// Makes a sparse image with a new file system in it. Throws `missing` without mkfs.
 void make_image(file_system what, const std::string& image);
 
+/// Whether the file system's own checker finds it damaged; nothing may have it mounted. Its journal
+/// must have been replayed.
+[[nodiscard]] bool is_damaged(file_system what, const std::string& device);
+
 /// A block device that is a file. It goes with this object, or with the process.
 class loop_device {
  public:

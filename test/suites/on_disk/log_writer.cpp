@@ -115,6 +115,7 @@ void write_log(const writing& how) {
     writer.log = std::move(opened->log);
     writer.tell.opened();
     writer.workers = 1 + writer.random.below(24);
+    if (how.alone) writer.workers = 1;
     for (std::size_t i = writer.workers; i > 0; --i) {
       asio::co_spawn(io, append_groups(&writer), note_failure);
     }

@@ -1,6 +1,6 @@
 // The programs behind the suites that use real file systems:
 //
-//     nori-crash-writer write WORKLOAD DIR FROM UNTIL honest|lies
+//     nori-crash-writer write WORKLOAD DIR FROM UNTIL honest|alone|lies
 //     nori-crash-writer check WORKLOAD DIR killed|cut < what the writer told
 //     nori-crash-writer refusing SYSTEM_CALL ERROR COMMAND...
 //     nori-crash-writer fork_while_open DIR

@@ -106,7 +106,9 @@ std::vector<std::string> command_of(const writing& how) {
           how.dir,
           from,
           std::to_string(how.until),
-          how.lies ? "lies" : "honest"};
+          how.lies    ? "lies"
+          : how.alone ? "alone"
+                      : "honest"};
 }
 
 writing writing_from(const std::vector<std::string>& arguments) {
@@ -117,6 +119,7 @@ writing writing_from(const std::vector<std::string>& arguments) {
   for (std::string each; std::getline(numbers, each, ',');) how.from.push_back(std::stoull(each));
   how.until = std::stoull(arguments.at(3));
   how.lies = arguments.at(4) == "lies";
+  how.alone = arguments.at(4) == "alone";
   how.from.resize(how.what.lanes());
   return how;
 }

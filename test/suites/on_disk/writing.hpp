@@ -16,6 +16,9 @@ struct writing {
   std::vector<std::uint64_t> from;
   /// A planted bug: what is acknowledged is told as durable.
   bool lies = false;
+  /// A log's groups come one after the other. Where room ends, one that is told so is overtaken by
+  /// a smaller one behind it that still fits: then their numbers would have a gap.
+  bool alone = false;
   /// Ends by itself, by closing, when this many groups of each lane are acknowledged.
   std::uint64_t until = UINT64_MAX;
 };
