@@ -81,7 +81,7 @@ class wal {
   /// survives a power cut on a device that honours flush. Under batch and os it means written.
   /// @throws system_error with
   ///   - errc::record_too_large, errc::closed, errc::no_space, errc::read_only: nothing was
-  ///   written;
+  ///   written (of no_space: a smaller one that came later and still fits may be);
   ///   - errc::log_failed: an earlier write or sync failed; nothing was written;
   ///   - errc::append_in_doubt: this record's own write or sync failed.
   /// @par Cancellation
