@@ -78,9 +78,12 @@ double append_to(const log_options& log, const std::filesystem::path& dir, fsync
   load.log = log;
   load.policy = policy;
   load.writers = writers;
-  const turn_result done = append_to_log(load, dir, append_seconds);
+  const json::value told = in_child([&](const auto& tell) {
+    const turn_result done = append_to_log(load, dir, append_seconds);
+    tell(json::object{{"per_s", static_cast<double>(done.records) / done.seconds}});
+  });
   settle(dir);
-  return static_cast<double>(done.records) / done.seconds;
+  return told.at("per_s").to_number<double>();
 }
 
 }  // namespace
