@@ -39,11 +39,13 @@ asio::awaitable<void> opening::salvage_from(std::uint64_t segment_id, std::uint6
   std::sort(later.rbegin(), later.rend());
   identity_.last_segment_id = segment_id;
   co_await write_identity(*files_, identity_);
-  for (const std::uint64_t id : later) co_await set_aside(id, "dropped with what follows it");
+  for (const std::uint64_t id : later) {
+    co_await set_aside(format::segment_file_name(id), "dropped with what follows it");
+  }
   std::erase_if(catalog_.begun, [&](const auto& file) { return file.id > segment_id; });
   catalog_.unbegun.clear();
   // Left where it is, it would tell the next opening of what was dropped.
-  if (!staging_.empty()) co_await set_staging_aside();
+  if (!staging_.empty()) co_await set_aside(std::string(format::staging_file_name), {});
   staging_.clear();
   if (!staged_.empty()) info.bytes_from_staging = 0;
   staged_.clear();
@@ -84,21 +86,12 @@ asio::awaitable<void> opening::salvage_from(std::uint64_t segment_id, std::uint6
   }
 }
 
-asio::awaitable<void> opening::set_aside(std::uint64_t segment_id, std::string why) {
-  const std::string name = format::segment_file_name(segment_id);
+asio::awaitable<void> opening::set_aside(std::string name, std::string why) {
   const std::string aside = "salvaged-" + std::to_string(random_epoch(*files_, 0)) + "-" + name;
   co_await files_->rename(name, aside);
   co_await files_->sync_directory();
   info.salvaged_files.push_back(aside);
   if (!why.empty()) info.salvage_report.push_back(name + ": " + why);
-}
-
-asio::awaitable<void> opening::set_staging_aside() {
-  const std::string name(format::staging_file_name);
-  const std::string aside = "salvaged-" + std::to_string(random_epoch(*files_, 0)) + "-" + name;
-  co_await files_->rename(name, aside);
-  co_await files_->sync_directory();
-  info.salvaged_files.push_back(aside);
 }
 
 namespace {

@@ -147,10 +147,12 @@ asio::awaitable<void> opening::take_stock() {
     if (!salvages()) refuse_damage(catalog_.damage);
     info.corruption_detected = true;
     info.salvage_report.push_back(catalog_.damage);
-    for (const std::uint64_t id : catalog_.beyond) co_await set_aside(id, {});
+    for (const std::uint64_t id : catalog_.beyond) {
+      co_await set_aside(format::segment_file_name(id), {});
+    }
     if (staging && !catalog_.beyond.empty()) {
       // It goes on with what was set aside.
-      co_await set_staging_aside();
+      co_await set_aside(std::string(format::staging_file_name), {});
       staging = false;
     }
     catalog_.unbegun.clear();

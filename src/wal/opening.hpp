@@ -64,8 +64,7 @@ class opening {
   void follow_staging(const engine::chain_scanner& scanner);
   asio::awaitable<void> salvage_from(std::uint64_t segment_id, std::uint64_t offset,
                                      std::uint64_t bytes, std::string why);
-  asio::awaitable<void> set_aside(std::uint64_t segment_id, std::string why);
-  asio::awaitable<void> set_staging_aside();
+  asio::awaitable<void> set_aside(std::string name, std::string why);
   asio::awaitable<void> carry_pieces();
   asio::awaitable<void> keep_staged();
   asio::awaitable<void> carry_staged();

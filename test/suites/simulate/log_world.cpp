@@ -47,7 +47,6 @@ asio::awaitable<void> read_all(wal& from, found_log& into) {
 // coroutine is resumed when whoever waited for it has gone.
 struct looked_at {
   std::optional<wal> log;
-  bool opened = false;
   found_log found;
 };
 
@@ -55,7 +54,6 @@ asio::awaitable<void> look(config settings, std::shared_ptr<looked_at> into) {
   wal::opened opened = co_await wal::open(settings);
   into->log.emplace(std::move(opened.log));
   into->found.info = std::move(opened.recovered);
-  into->opened = true;
   co_await read_all(*into->log, into->found);
 }
 
@@ -150,7 +148,7 @@ found_log recover(simulated_disk& on, asio::io_context& io, const config& settin
   try {
     finish(on, io, look(settings, seen));
   } catch (...) {
-    if (opened != nullptr) *opened = seen->opened;
+    if (opened != nullptr) *opened = seen->log.has_value();
     throw;
   }
   if (opened != nullptr) *opened = true;
