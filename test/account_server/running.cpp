@@ -238,8 +238,12 @@ BOOST_FIXTURE_TEST_CASE(health_turns_red_when_the_log_has_failed, bank) {
   BOOST_TEST(health.at("/status").as_string() == "failed");
   BOOST_TEST(health.at("/log").as_string() != "ok");
   BOOST_TEST(at.get("/stats").at("/log/failed").as_bool());
-  // What was there is still read.
-  BOOST_TEST(balance_of(at, "ann") == 100 + done);
+  // What was there is still read. The one in doubt is there where its own write was under way, and
+  // went well, when another call of the log failed.
+  const auto balance = balance_of(at, "ann");
+  const bool may_be_there = got.error() == "in_doubt";
+  BOOST_TEST((balance == 100 + done || (may_be_there && balance == 101 + done)),
+             balance << " after " << done << " deposits, the next is " << got.error());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
