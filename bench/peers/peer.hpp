@@ -68,11 +68,11 @@ struct peer_kind {
   std::function<std::uint64_t(const std::filesystem::path& dir, turn& now)> scan;
 };
 
-/// Those that this program was built with, and that are set up for such a promise. PostgreSQL is
-/// among them where there is a connection string.
+/// Those whose modules are beside this program or installed with it, set up for such a promise.
+/// PostgreSQL is among them where there is a connection string.
 [[nodiscard]] std::vector<peer_kind> peers_for(fsync_policy policy, const std::string& postgresql);
 
-/// Names of peers that this program was built without, with the package that brings them.
+/// Names of peers that are not there, each with the package that brings it and the reason.
 [[nodiscard]] std::vector<std::string> missing_peers();
 
 /// What a peer's acknowledged records survive.
@@ -82,12 +82,11 @@ inline constexpr std::string_view survives_kill =
     "what was acknowledged survives a killed process; a power cut may take what the operating "
     "system had not flushed";
 
-// Each adds itself where it was built in.
-void add_rocksdb(std::vector<peer_kind>& to, fsync_policy policy);
-void add_sqlite(std::vector<peer_kind>& to, fsync_policy policy);
-void add_lmdb(std::vector<peer_kind>& to, fsync_policy policy);
-void add_postgresql(std::vector<peer_kind>& to, fsync_policy policy, const std::string& connection);
-
 }  // namespace nori::bench
+
+/// What each with_*.cpp defines: a module of its own, so that what the peer links takes up memory
+/// only where it is compared with. `connection` is for those that are reached by one.
+extern "C" void nori_bench_add_peer(std::vector<nori::bench::peer_kind>& to,
+                                    nori::fsync_policy policy, const std::string& connection);
 
 #endif

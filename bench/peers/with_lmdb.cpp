@@ -100,7 +100,12 @@ class lmdb_peer final : public peer {
 
 }  // namespace
 
-void add_lmdb(std::vector<peer_kind>& to, fsync_policy policy) {
+}  // namespace nori::bench
+
+extern "C" void nori_bench_add_peer(std::vector<nori::bench::peer_kind>& to,
+                                    nori::fsync_policy policy, const std::string& /*connection*/) {
+  using namespace nori;
+  using namespace nori::bench;
   const bool sync = policy == fsync_policy::always();
   // Into a shared mapping, which a killed process does not take along: its fastest way.
   const unsigned flags = sync ? 0U : MDB_WRITEMAP | MDB_NOSYNC;
@@ -117,5 +122,3 @@ void add_lmdb(std::vector<peer_kind>& to, fsync_policy policy) {
                   return lmdb_peer(dir, flags).scan(now);
                 }});
 }
-
-}  // namespace nori::bench

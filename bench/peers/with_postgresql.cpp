@@ -117,7 +117,12 @@ class postgresql_peer final : public peer {
 
 }  // namespace
 
-void add_postgresql(std::vector<peer_kind>& to, fsync_policy policy, const std::string& server) {
+}  // namespace nori::bench
+
+extern "C" void nori_bench_add_peer(std::vector<nori::bench::peer_kind>& to,
+                                    nori::fsync_policy policy, const std::string& server) {
+  using namespace nori;
+  using namespace nori::bench;
   const bool sync = policy == fsync_policy::always();
   to.push_back(
       {sync ? "postgresql" : "postgresql_asynchronous",
@@ -132,5 +137,3 @@ void add_postgresql(std::vector<peer_kind>& to, fsync_policy policy, const std::
        },
        {}});
 }
-
-}  // namespace nori::bench

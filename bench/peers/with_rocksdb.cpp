@@ -73,7 +73,12 @@ class rocksdb_peer final : public peer {
 
 }  // namespace
 
-void add_rocksdb(std::vector<peer_kind>& to, fsync_policy policy) {
+}  // namespace nori::bench
+
+extern "C" void nori_bench_add_peer(std::vector<nori::bench::peer_kind>& to,
+                                    nori::fsync_policy policy, const std::string& /*connection*/) {
+  using namespace nori;
+  using namespace nori::bench;
   const bool sync = policy == fsync_policy::always();
   to.push_back({sync ? "rocksdb_sync" : "rocksdb", sync ? "RocksDB sync" : "RocksDB",
                 std::string("RocksDB, its defaults and WriteOptions::sync = ") +
@@ -87,5 +92,3 @@ void add_rocksdb(std::vector<peer_kind>& to, fsync_policy policy) {
                   return rocksdb_peer(dir, sync).scan(now);
                 }});
 }
-
-}  // namespace nori::bench

@@ -120,10 +120,13 @@ void add(std::vector<peer_kind>& to, std::string key, const std::string& synchro
 
 }  // namespace
 
-void add_sqlite(std::vector<peer_kind>& to, fsync_policy policy) {
+}  // namespace nori::bench
+
+extern "C" void nori_bench_add_peer(std::vector<nori::bench::peer_kind>& to,
+                                    nori::fsync_policy policy, const std::string& /*connection*/) {
+  using namespace nori;
+  using namespace nori::bench;
   if (policy == fsync_policy::always()) add(to, "sqlite_full", "FULL", survives_power_cut);
   // Compared with always, too, since it is what many take for durable: the text says what it is.
   add(to, "sqlite_normal", "NORMAL", survives_kill);
 }
-
-}  // namespace nori::bench

@@ -69,7 +69,7 @@ std::string table_text(const append_report& r) {
   if (r.found.load.writers > peer_writers_max) {
     text += "The others have " + std::to_string(peer_writers_max) + " threads.\n";
   }
-  for (const std::string& each : missing_peers()) text += "Not built in: " + each + "\n";
+  for (const std::string& each : missing_peers()) text += "Not compared: " + each + "\n";
   return text;
 }
 

@@ -50,11 +50,11 @@ std::string text_of_file(const std::string& path) {
   return text.str();
 }
 
-program_run run_bench(const std::vector<std::string>& arguments) {
+program_run run_bench(const std::vector<std::string>& arguments, const std::string& program) {
   const scratch_directory scratch;
   const std::string out = scratch.path() / "out";
   const std::string err = scratch.path() / "err";
-  std::string command = quoted(NORI_BENCH_PROGRAM);
+  std::string command = quoted(program);
   for (const std::string& each : arguments) command += " " + quoted(each);
   command += " >" + quoted(out) + " 2>" + quoted(err) + " </dev/null";
   const int status = std::system(command.c_str());

@@ -13,7 +13,8 @@ struct program_run {
   std::string out;
   std::string err;
 };
-[[nodiscard]] program_run run_bench(const std::vector<std::string>& arguments);
+[[nodiscard]] program_run run_bench(const std::vector<std::string>& arguments,
+                                    const std::string& program = NORI_BENCH_PROGRAM);
 
 /// Why `page` is not well-formed: elements that are not closed in order, attributes without quotes,
 /// a bare & or <. Empty: it is.

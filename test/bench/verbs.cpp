@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,23 @@ void expect_sides(const json::object& found) {
   expect_figures(found.at("growing").as_object());
   BOOST_TEST(found.at("growing").at("ratio_to_raw").to_number<double>() > 0);
   BOOST_TEST(!found.at("survives").as_string().empty());
+}
+
+// Those whose modules were built: each has to be compared with.
+words built_peers() {
+  words found;
+  for (const char* const each : {"rocksdb", "sqlite", "lmdb"}) {
+    const std::filesystem::path program = NORI_BENCH_PROGRAM;
+    const std::string module = "nori-bench-" + std::string(each) + ".so";
+    if (std::filesystem::exists(program.parent_path() / module)) found.emplace_back(each);
+  }
+  return found;
+}
+
+bool has_peer(const json::object& found, const std::string& name) {
+  return std::any_of(found.begin(), found.end(), [&](const auto& each) {
+    return std::string_view(each.key()).starts_with(name);
+  });
 }
 
 void expect_page(const std::string& path) {
@@ -218,7 +236,10 @@ BOOST_AUTO_TEST_CASE(compare_gives_figures_of_each_peer_and_says_how_it_is_set_u
                                                    "--seconds", "1", "--html", html}));
       expect_sides(found);
       expect_page(html);
-      const json::value* peers = found.if_contains("peers");
+      const json::value* const peers = found.if_contains("peers");
+      for (const std::string& built : built_peers()) {
+        BOOST_TEST((peers != nullptr && has_peer(peers->as_object(), built)), built);
+      }
       if (peers == nullptr) {
         BOOST_TEST_MESSAGE("SKIP peers: nori-bench was built without any");
         continue;
@@ -233,6 +254,23 @@ BOOST_AUTO_TEST_CASE(compare_gives_figures_of_each_peer_and_says_how_it_is_set_u
       }
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(without_the_modules_of_peers_all_else_is_compared) {
+  const scratch_directory dir;
+  const std::filesystem::path alone = std::filesystem::path(dir.path()) / "nori-bench";
+  std::filesystem::copy_file(NORI_BENCH_PROGRAM, alone);
+  const program_run run = run_bench(with(quick("compare", dir), {"--policy", "os"}), alone);
+  BOOST_TEST(run.status == 0, run.err);
+  for (const char* const peer :
+       {"RocksDB (librocksdb-dev)", "SQLite (libsqlite3-dev)", "LMDB (liblmdb-dev)"}) {
+    BOOST_TEST(run.out.find("Not compared: " + std::string(peer)) != std::string::npos, run.out);
+  }
+  const program_run refused =
+      run_bench(with(quick("compare", dir), {"--postgresql", "host=/nowhere"}), alone);
+  BOOST_TEST(refused.status != 0);
+  BOOST_TEST(refused.err.find("--postgresql: PostgreSQL (libpq-dev)") != std::string::npos,
+             refused.err);
 }
 
 BOOST_AUTO_TEST_CASE(recorded_runs_are_reported_and_drawn) {
