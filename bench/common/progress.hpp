@@ -2,6 +2,7 @@
 #define NORI_BENCH_COMMON_PROGRESS_HPP
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,8 +11,11 @@ namespace nori::bench {
 /// A bar with the time that is left, on standard error where that is a terminal.
 class progress {
  public:
-  /// How many seconds all steps together were planned to take.
-  explicit progress(double seconds_planned);
+  /// What the steps are measured in. Of bytes nobody knows beforehand how long they take.
+  enum class unit : std::uint8_t { seconds, bytes };
+
+  /// How many seconds, or bytes, all steps together were planned to take.
+  explicit progress(double planned, unit of = unit::seconds);
   ~progress();
   progress(const progress&) = delete;
   progress& operator=(const progress&) = delete;
@@ -20,12 +24,13 @@ class progress {
   void name(std::string_view part) { part_ = part; }
 
   void begin(std::string_view step);
-  /// The step that began is over, of which so many seconds had been planned.
-  void end(double seconds_planned);
+  /// The step that began is over, of which so much had been planned.
+  void end(double planned);
 
  private:
   const bool shown_;
   const double planned_;
+  const unit unit_;
   double done_ = 0;
   std::string part_;
   std::chrono::steady_clock::time_point begin_;

@@ -96,7 +96,7 @@ report measure(const recover_options& options) {
     here.need(2.0 * static_cast<double>(bytes) +
               8.0 * static_cast<double>(options.log.segment_bytes));
   }
-  progress shown(all);
+  progress shown(all, progress::unit::bytes);
   for (const std::uint64_t bytes : options.sizes) {
     shown.name("log of " + bytes_text(static_cast<double>(bytes)));
     made.found.push_back(measure_openings(options.log, bytes, found.frame_bytes, options.run.rounds,
