@@ -43,6 +43,10 @@ void watch_for_interrupts() {
   // A second one ends the program at once.
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
+  // What was measured goes to files, too: a closed pipe is an error of one write.
+  action.sa_handler = SIG_IGN;
+  action.sa_flags = 0;
+  ::sigaction(SIGPIPE, &action, nullptr);
 }
 
 void throw_if_interrupted() {

@@ -20,7 +20,7 @@ namespace nori::bench {
 
 using clock = std::chrono::steady_clock;
 
-/// Ctrl-C: every loop ends soon, and what was created is removed.
+/// Ctrl-C: every loop ends soon, and what was created is removed. Whoever reads the output may go.
 class interrupted : public std::exception {
  public:
   [[nodiscard]] const char* what() const noexcept override { return "interrupted"; }

@@ -195,6 +195,14 @@ void check(const run_options& options) {
     const std::ofstream file(options.html, std::ios::app);
     if (!file) throw usage_error("--html " + options.html + ": can't be written");
   }
+  if (!options.record.empty()) {
+    std::filesystem::create_directories(options.record, ec);
+    if (!std::filesystem::is_directory(options.record, ec) ||
+        ::access(options.record.c_str(), W_OK | X_OK) != 0) {
+      throw usage_error("--record " + options.record.string() +
+                        ": no directory that can be written");
+    }
+  }
 }
 
 void check(const log_options& options) {

@@ -74,7 +74,7 @@ inline constexpr std::uint64_t size_max = std::uint64_t{1} << 20;
 void add_run_options(option_table& table, run_options& to);
 void add_log_options(option_table& table, log_options& to);
 
-/// Refuses a directory that is none, and a JSON file that can't be written.
+/// Refuses a directory that is none, and places for results that can't be written.
 void check(const run_options& options);
 void check(const log_options& options);
 

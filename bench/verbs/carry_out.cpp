@@ -1,6 +1,7 @@
 #include "verbs/carry_out.hpp"
 
 #include <cstdio>
+#include <stdexcept>
 
 #include "common/results.hpp"
 
@@ -17,6 +18,10 @@ int carry_out(arguments given, std::string_view introduction, const option_table
   print(run, found.text);
   print_warnings(found.warnings);
   write_results(run, found.document);
+  // Last: whoever read the text may have gone, which takes nothing from the files.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw std::runtime_error("writing to standard output failed");
+  }
   return 0;
 }
 

@@ -139,8 +139,8 @@ int report_verb(arguments given) {
                              ": nothing is recorded there; measure with --record " +
                              options.results.string());
   }
-  std::fputs(history_text(runs).c_str(), stdout);
   if (!options.html.empty()) write_file(options.html, html::page_of_history(runs));
+  std::fputs(history_text(runs).c_str(), stdout);
   return 0;
 }
 

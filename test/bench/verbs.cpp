@@ -2,6 +2,8 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -117,6 +119,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_command_line_is_refused_by_name) {
       {"append", "--policy", "sometimes"},
       {"append", "--dir", "/nowhere/at/all"},
       {"append", "--html", "/nowhere/at/all.html"},
+      {"append", "--record", "/dev/null"},
       {"policies", "--writers", ""},
       {"policies", "--sizes", "100,,x"},
       {"recover", "--sizes", "1"},
@@ -130,6 +133,22 @@ BOOST_AUTO_TEST_CASE(a_wrong_command_line_is_refused_by_name) {
     BOOST_TEST(done.status == 2, shown << ": " << done.status);
     BOOST_TEST(!done.err.empty(), shown);
     if (each.size() > 1) BOOST_TEST(done.err.find(each[1]) != std::string::npos, done.err);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(files_are_written_where_nobody_reads_the_text) {
+  const scratch_directory dir;
+  const std::string found = dir.path() / "found.json";
+  for (const char* const nobody : {" | true", " >/dev/full"}) {
+    BOOST_TEST_CONTEXT(nobody) {
+      std::string command = "exec 2>/dev/null; " NORI_BENCH_PROGRAM;
+      for (const std::string& each : with(quick("append", dir), {"--json", found})) {
+        command += " '" + each + "'";
+      }
+      BOOST_TEST((std::system((command + nobody).c_str()) != 0) == (nobody[1] == '>'));
+      BOOST_TEST(json::parse(text_of_file(found)).as_object().contains("records_per_s"));
+      std::remove(found.c_str());
+    }
   }
 }
 
