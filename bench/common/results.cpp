@@ -48,6 +48,31 @@ void copy(json::object& to, const json::object& from, std::initializer_list<cons
   }
 }
 
+// What a log was opened with that it usually isn't: figures of such a one are others.
+std::string unusual_text(const json::object& options) {
+  const log_options usual;
+  const auto number = [&](const char* name, std::uint64_t otherwise) {
+    const json::value* const found = options.if_contains(name);
+    return found != nullptr ? found->to_number<double>() : static_cast<double>(otherwise);
+  };
+  std::string text;
+  if (const double threads = number("threads", 1); threads > 1) {
+    text += ", " + plain_text(threads) + " threads";
+  }
+  if (const json::value* const backend = options.if_contains("backend")) {
+    if (backend->as_string() != backend_text(usual.backend)) {
+      text += ", backend " + std::string(backend->as_string());
+    }
+  }
+  const auto add_bytes = [&](const char* name, std::uint64_t usually, const char* what) {
+    const double bytes = number(name, usually);
+    if (bytes != static_cast<double>(usually)) text += ", " + std::string(what) + bytes_text(bytes);
+  };
+  add_bytes("segment_bytes", usual.segment_bytes, "segments of ");
+  add_bytes("buffer_bytes", usual.buffer_bytes, "a buffer of ");
+  return text;
+}
+
 json::object point_of(std::string name, const json::object& figures) {
   json::object made;
   made["name"] = std::move(name);
@@ -65,7 +90,7 @@ std::string name_of(const json::object& options) {
   text += ", " + plain_text(writers) + (writers == 1 ? " writer" : " writers");
   if (number("batch") > 1) text += ", batches of " + plain_text(number("batch"));
   if (number("rate") > 0) text += ", " + count_text(number("rate")) + "/s due";
-  return text;
+  return text + unusual_text(options);
 }
 
 void add_output_options(option_table& table, run_options& to) {
@@ -100,11 +125,16 @@ json::object record_of(const json::object& found, const std::string& at,
     add(found);
   }
   if (const json::value* openings = found.if_contains("openings")) {
+    const json::object& options = found.at("options").as_object();
+    std::string how;
+    if (const json::value* const size = options.if_contains("size")) {
+      how = " of " + bytes_text(size->to_number<double>()) + " records";
+    }
     for (const json::value& each : openings->as_array()) {
       const json::object& opening = each.as_object();
       json::object point;
-      point["name"] =
-          "opening " + bytes_text(opening.at("log_bytes").to_number<double>()) + " after a kill";
+      point["name"] = "opening " + bytes_text(opening.at("log_bytes").to_number<double>()) + how +
+                      " after a kill" + unusual_text(options);
       point["ms"] = opening.at("after_kill_ms");
       point["ratio_to_raw"] = opening.at("after_kill_ratio_to_raw");
       points.push_back(std::move(point));

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -308,6 +309,27 @@ BOOST_AUTO_TEST_CASE(recorded_runs_are_reported_and_drawn) {
   const program_run shown = expect_success({"report", "--results", results, "--html", html});
   BOOST_TEST(shown.out.find("2 runs") != std::string::npos);
   expect_page(html);
+}
+
+BOOST_AUTO_TEST_CASE(runs_that_were_given_other_options_are_not_compared) {
+  const scratch_directory dir;
+  const std::string results = dir.path() / "results";
+  const words usual = {"append",   "--dir", dir.path(), "--seconds", "0.2",
+                       "--rounds", "1",     "--record", results};
+  const words others[] = {{},
+                          {"--threads", "2"},
+                          {"--backend", "threads"},
+                          {"--segment-bytes", "1MiB"},
+                          {"--buffer-bytes", "1MiB"}};
+  for (const words& each : others) expect_success(with(usual, each));
+  std::vector<std::string> names;
+  std::istringstream lines(text_of_file(results + "/append.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    names.emplace_back(json::parse(line).at("points").at(0).at("name").as_string());
+  }
+  std::sort(names.begin(), names.end());
+  BOOST_TEST(names.size() == std::size(others));
+  BOOST_TEST((std::unique(names.begin(), names.end()) == names.end()));
 }
 
 BOOST_AUTO_TEST_CASE(a_report_of_damaged_lines_names_the_file_and_the_line) {
