@@ -139,7 +139,10 @@ report measure(const sweep_options& options) {
   {
     // First, while this process has little memory for its children to inherit.
     double bytes = 0;
-    for (const std::uint64_t each : options.log_sizes) bytes += static_cast<double>(each);
+    for (const std::uint64_t each : options.log_sizes) {
+      bytes += static_cast<double>(each);
+      here.need(room_for_openings(small, each));
+    }
     progress shown(bytes, progress::unit::bytes);
     for (const std::uint64_t each : options.log_sizes) {
       shown.name("log of " + bytes_text(static_cast<double>(each)));

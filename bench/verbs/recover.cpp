@@ -92,9 +92,7 @@ report measure(const recover_options& options) {
   double all = 0;
   for (const std::uint64_t bytes : options.sizes) {
     all += static_cast<double>(bytes);
-    // The closed one, the killed one and its copies; segments that are ready ahead.
-    here.need(2.0 * static_cast<double>(bytes) +
-              8.0 * static_cast<double>(options.log.segment_bytes));
+    here.need(room_for_openings(options.log, bytes));
   }
   progress shown(all, progress::unit::bytes);
   for (const std::uint64_t bytes : options.sizes) {

@@ -141,6 +141,10 @@ log_openings measure_openings(const log_options& log, std::uint64_t bytes, std::
   return made;
 }
 
+double room_for_openings(const log_options& log, std::uint64_t bytes) noexcept {
+  return 2.0 * static_cast<double>(bytes) + 8.0 * static_cast<double>(log.segment_bytes);
+}
+
 json::object to_json(const log_openings& of) {
   json::object made;
   made["log_bytes"] = of.log_bytes;

@@ -34,6 +34,10 @@ struct log_openings {
                                             std::size_t frame_bytes, std::uint64_t rounds,
                                             const std::filesystem::path& scratch, progress& shown);
 
+/// What measuring that takes on the disk: the closed one, the killed one and its copies; segments
+/// that are ready ahead.
+[[nodiscard]] double room_for_openings(const log_options& log, std::uint64_t bytes) noexcept;
+
 [[nodiscard]] json::object to_json(const log_openings& of);
 
 }  // namespace nori::bench
