@@ -1,5 +1,6 @@
 #include "common/site.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -7,6 +8,15 @@
 #include "common/report.hpp"
 
 namespace nori::bench {
+
+namespace {
+
+bool differs(const spread& ratio) {
+  constexpr double factor_max = 1.5;
+  return ratio.highest > factor_max * ratio.lowest;
+}
+
+}  // namespace
 
 site::site(const std::filesystem::path& dir, conditions& into)
     : dir_(dir), scratch_(dir), found_(into) {
@@ -23,17 +33,31 @@ void site::need(double bytes) const {
 }
 
 void site::doubt(const spread& ratio) {
-  // The kernel's own threads, which work for us, are among the others.
-  constexpr double cores_max = 0.3;
-  constexpr double factor_max = 1.5;
-  if (const double cores = others_.cores(); cores > cores_max) {
-    found_.warnings.push_back("others kept " + digits_text(cores) +
-                              " cores busy meanwhile: repeat when the machine is quiet");
-  }
-  if (ratio.highest > factor_max * ratio.lowest) {
+  doubt_others();
+  if (differs(ratio)) {
     found_.warnings.push_back("the ratio moved from " + digits_text(ratio.lowest) + " to " +
                               digits_text(ratio.highest) +
                               " between rounds: repeat, with more --seconds or --rounds");
+  }
+}
+
+void site::doubt(const std::vector<spread>& ratios) {
+  doubt_others();
+  const auto count = std::count_if(ratios.begin(), ratios.end(), differs);
+  if (count != 0) {
+    found_.warnings.push_back("in " + std::to_string(count) + " of " +
+                              std::to_string(ratios.size()) +
+                              " loads the ratio differs by more than half between rounds: repeat, "
+                              "with more --seconds or --rounds");
+  }
+}
+
+void site::doubt_others() {
+  // The kernel's own threads, which work for us, are among the others.
+  constexpr double cores_max = 0.3;
+  if (const double cores = others_.cores(); cores > cores_max) {
+    found_.warnings.push_back("others kept " + digits_text(cores) +
+                              " cores busy meanwhile: repeat when the machine is quiet");
   }
 }
 

@@ -38,8 +38,12 @@ class site {
   void need(double bytes) const;
   /// Warns of others on the machine, and of rounds that differ too much to be believed.
   void doubt(const spread& ratio);
+  /// The same of many loads, in one line.
+  void doubt(const std::vector<spread>& ratios);
 
  private:
+  void doubt_others();
+
   std::filesystem::path dir_;
   scratch_directory scratch_;
   other_programs others_;

@@ -173,7 +173,12 @@ report measure(const sweep_options& options) {
       }
     }
   }
-  here.doubt(spread{1, 1, 1});
+  std::vector<spread> ratios;
+  for (const append_comparison& each : made.cells) {
+    ratios.push_back(each.ours().to_raw.records_per_s);
+  }
+  for (const log_openings& each : made.openings) ratios.push_back(each.kill_to_raw);
+  here.doubt(ratios);
   return made;
 }
 

@@ -100,7 +100,9 @@ report measure(const recover_options& options) {
     made.found.push_back(measure_openings(options.log, bytes, found.frame_bytes, options.run.rounds,
                                           here.path(), shown));
   }
-  here.doubt(made.found.back().kill_to_raw);
+  std::vector<spread> ratios;
+  for (const log_openings& each : made.found) ratios.push_back(each.kill_to_raw);
+  here.doubt(ratios);
   return made;
 }
 
