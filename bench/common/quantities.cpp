@@ -122,7 +122,11 @@ backend parse_backend(std::string_view text) {
 std::string digits_text(double value) {
   std::array<char, 32> text;
   const double size = std::abs(value);
-  const int decimals = size >= 99.95 || size == 0 ? 0 : size >= 9.995 ? 1 : size >= 0.01 ? 2 : 4;
+  const int decimals = size >= 99.95 || size == 0 ? 0
+                       : size >= 9.995            ? 1
+                       : size >= 0.0995           ? 2
+                       : size >= 0.01             ? 3
+                                                  : 4;
   std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
   return text.data();
 }

@@ -418,7 +418,8 @@ std::string page_of_history(const std::vector<json::object>& runs) {
         of.y.label = ratio ? "ratio" : opening ? "time" : "records/s";
         of.y.text = ratio ? digits_text : opening ? ms_text : count_text;
         series line;
-        line.name = "nori";
+        // What it is of stands in the title: nori, a peer, or an opening.
+        line.name = ratio ? "ratio to raw" : opening ? "time" : "records/s";
         line.colour = ratio ? 0 : 2;
         for (const auto& [step, point] : points) {
           if (point->if_contains(key) != nullptr)

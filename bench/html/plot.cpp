@@ -15,7 +15,7 @@ constexpr std::size_t colours = 9;  // that the page has
 constexpr double width = 440;
 constexpr double height = 300;
 constexpr double left = 62;
-constexpr double right = 16;
+constexpr double right = 30;  // half of the widest label below
 constexpr double top = 12;
 constexpr double bottom = 46;
 
