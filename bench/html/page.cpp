@@ -64,6 +64,17 @@ std::vector<shown_side> sides_of(const json::object& cell) {
   return found;
 }
 
+// What survives what: of nori, and of sides of which it is something else.
+std::string survival_of(const json::object& cell) {
+  const std::string ours = string(cell, "survives");
+  std::string text = ours + ".";
+  for (const shown_side& side : sides_of(cell)) {
+    const std::string theirs = string(*side.figures, "survives");
+    if (!theirs.empty() && theirs != ours) text += " " + side.name + ": " + theirs + ".";
+  }
+  return text;
+}
+
 // One line for each side, a point for each cell.
 template <typename X, typename Y>
 std::vector<series> lines_of(const cells& over, X x, Y y) {
@@ -118,7 +129,7 @@ std::string throughput(const cells& all) {
       if (values_of(line, "writers").size() < 2) continue;
       chart of;
       of.title = policy + ", records of " + bytes_text(size);
-      of.caption = string(*line.front(), "survives") + ".";
+      of.caption = survival_of(*line.front());
       of.x.label = "writers";
       of.x.logarithmic = true;
       of.x.text = plain_text;
@@ -146,7 +157,7 @@ std::string latencies(const cells& all) {
     if (alike.front() != cell) continue;
     chart of;
     of.title = name_of(object(*cell, "options"));
-    of.caption = "How long a share of the calls took at most; " + string(*cell, "survives") + ".";
+    of.caption = "How long a share of the calls took at most; " + survival_of(*cell);
     of.x.label = "share of calls, %";
     of.x.logarithmic = true;
     // Each nine is as wide as the one before.
@@ -187,7 +198,8 @@ std::string costs(const cells& all) {
     chart of;
     of.title =
         policy + ", " + plain_text(writers.back()) + (writers.back() == 1 ? " writer" : " writers");
-    of.caption = "Time that passed for each record: one over records/s.";
+    of.caption =
+        "Time that passed for each record: one over records/s; " + survival_of(*line.front());
     of.x.label = "bytes of a record's value";
     of.x.logarithmic = true;
     of.x.text = bytes_text;
@@ -221,15 +233,18 @@ std::string ratios_to_raw(const cells& all) {
   std::string out;
   for (const std::string& policy : policies_of(all)) {
     std::vector<bar> bars;
+    std::string survives;
     for (const json::object* cell : all) {
       if (policy_of(*cell) != policy) continue;
+      survives = string(*cell, "survives");
       std::string name = name_of(object(*cell, "options"));
       if (name.starts_with(policy + ", ")) name.erase(0, policy.size() + 2);
       bars.push_back(bar_of(name, *cell, "ratio_to_raw", "ratio_to_raw_spread", ours_colour));
     }
     out += bar_chart(policy,
                      "Records/s over those of the raw loop in the same round; thin: lowest "
-                     "to highest round. 1 is the dashed line.",
+                     "to highest round. 1 is the dashed line; of both " +
+                         survives + ".",
                      bars, 1);
   }
   return out;
@@ -293,7 +308,9 @@ std::string openings(const json::object& document) {
   opening.y.text = ms_text;
   chart appending;
   appending.title = "Appending by the log's size";
-  appending.caption = "After opening each again.";
+  appending.caption =
+      "After opening each again. What always has acknowledged survives a killed process and a power "
+      "cut; what os has, a killed process.";
   appending.y.label = "records/s";
   appending.y.logarithmic = true;
   appending.y.text = rate_text;
