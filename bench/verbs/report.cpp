@@ -40,7 +40,8 @@ option_table table_of(report_options& to) {
   table.add("results", "DIR", "Where the recorded runs are. (bench/results)",
             [&to](std::string_view text) { to.results = text; });
   table.add("from", "FILE",
-            "Instead: a page from what a verb wrote with --json. May be given several times.",
+            "Instead: a page from what append, recover, policies or compare wrote with --json. May "
+            "be given several times.",
             [&to](std::string_view text) { to.from.emplace_back(text); });
   table.add("html", "FILE", "The page.", [&to](std::string_view text) { to.html = text; });
   return table;
@@ -51,12 +52,27 @@ json::object read_document(const std::string& path) {
   if (!file) throw usage_error("--from " + path + ": can't be read");
   std::stringstream text;
   text << file.rdbuf();
+  std::string verb;
   try {
     json::object found = json::parse(text.str()).as_object();
-    static_cast<void>(found.at("verb").as_string());
-    return found;
+    verb = found.at("verb").as_string();
+    for (const char* const drawn : {"append", "recover", "policies", "compare"}) {
+      if (verb == drawn) return found;
+    }
   } catch (const std::exception&) {
     throw std::runtime_error(path + ": not what nori-bench writes with --json");
+  }
+  throw std::runtime_error(path + ": nothing of " + verb +
+                           " is drawn; a page has what append, recover, policies and compare write");
+}
+
+// What --json has written makes a page; of something else that looks like it this says so.
+std::string page_from(const std::vector<json::object>& documents) {
+  try {
+    return html::page_of(documents);
+  } catch (const std::exception& error) {
+    throw std::runtime_error(std::string("--from: not what nori-bench writes with --json: ") +
+                             error.what());
   }
 }
 
@@ -126,7 +142,7 @@ int report_verb(arguments given) {
     if (options.html.empty()) throw usage_error("--from: where to? --html FILE");
     std::vector<json::object> documents;
     for (const std::string& each : options.from) documents.push_back(read_document(each));
-    write_file(options.html, html::page_of(documents));
+    write_file(options.html, page_from(documents));
     return 0;
   }
   std::error_code ec;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -340,6 +341,22 @@ BOOST_AUTO_TEST_CASE(a_report_of_damaged_lines_names_the_file_and_the_line) {
   const program_run done = run_bench({"report", "--results", dir.path()});
   BOOST_TEST(done.status == 1);
   BOOST_TEST(done.err.find("append.jsonl:2") != std::string::npos, done.err);
+}
+
+BOOST_AUTO_TEST_CASE(no_page_is_made_from_what_has_no_plots) {
+  const scratch_directory dir;
+  const std::string document = dir.path() / "found.json";
+  const std::string html = dir.path() / "page.html";
+  expect_success(with(quick("read", dir), {"--records", "2k", "--json", document}));
+  const auto expect_refusal = [&](const char* why) {
+    const program_run done = run_bench({"report", "--from", document, "--html", html});
+    BOOST_TEST(done.status == 1);
+    BOOST_TEST(done.err.find(why) != std::string::npos, done.err);
+    BOOST_TEST(!std::filesystem::exists(html));
+  };
+  expect_refusal("nothing of read is drawn");
+  std::ofstream(document) << R"({"verb": "append", "options": {"policy": "os"}})";
+  expect_refusal("not what nori-bench writes");
 }
 
 BOOST_AUTO_TEST_CASE(a_page_is_made_from_documents) {
