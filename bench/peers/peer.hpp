@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nori/config.hpp>
@@ -56,6 +57,10 @@ class scan_notes {
   consumer reads_;
 };
 
+/// Looks at every record of an open peer in its order. @returns how many there were; ends early with
+/// the turn.
+using scanner = std::function<std::uint64_t(turn& now)>;
+
 /// What is compared with: how its users would set it up to keep a promise.
 struct peer_kind {
   std::string key;       ///< "sqlite_full": its name in the JSON
@@ -63,10 +68,15 @@ struct peer_kind {
   std::string settings;  ///< a sentence
   std::string survives;  ///< what an acknowledged record does
   std::function<std::unique_ptr<peer>(const std::filesystem::path& dir)> open;
-  /// Opens what was appended and closed, and looks at every record in its order.
-  /// @returns how many there were; ends early with the turn. Empty where that is not compared.
-  std::function<std::uint64_t(const std::filesystem::path& dir, turn& now)> scan;
+  /// Opens what was appended and closed. Empty where that is not compared.
+  std::function<scanner(const std::filesystem::path& dir)> open_to_scan;
 };
+
+/// `scan` of a peer that is opened for it, and closed with the last copy of what is returned.
+template <typename Peer>
+[[nodiscard]] scanner scanner_of(std::shared_ptr<Peer> opened) {
+  return [opened = std::move(opened)](turn& now) { return opened->scan(now); };
+}
 
 /// Those whose modules are beside this program or installed with it, set up for such a promise.
 /// PostgreSQL is among them where there is a connection string.

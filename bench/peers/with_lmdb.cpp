@@ -118,7 +118,7 @@ extern "C" void nori_bench_add_peer(std::vector<nori::bench::peer_kind>& to,
                 [flags](const std::filesystem::path& dir) {
                   return std::make_unique<lmdb_peer>(dir, flags);
                 },
-                [flags](const std::filesystem::path& dir, turn& now) {
-                  return lmdb_peer(dir, flags).scan(now);
+                [flags](const std::filesystem::path& dir) {
+                  return scanner_of(std::make_shared<lmdb_peer>(dir, flags));
                 }});
 }

@@ -88,7 +88,7 @@ extern "C" void nori_bench_add_peer(std::vector<nori::bench::peer_kind>& to,
                 [sync](const std::filesystem::path& dir) {
                   return std::make_unique<rocksdb_peer>(dir, sync);
                 },
-                [sync](const std::filesystem::path& dir, turn& now) {
-                  return rocksdb_peer(dir, sync).scan(now);
+                [sync](const std::filesystem::path& dir) {
+                  return scanner_of(std::make_shared<rocksdb_peer>(dir, sync));
                 }});
 }

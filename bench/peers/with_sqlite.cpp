@@ -113,8 +113,8 @@ void add(std::vector<peer_kind>& to, std::string key, const std::string& synchro
                 [synchronous](const std::filesystem::path& dir) {
                   return std::make_unique<sqlite_peer>(dir, synchronous);
                 },
-                [synchronous](const std::filesystem::path& dir, turn& now) {
-                  return sqlite_peer(dir, synchronous).scan(now);
+                [synchronous](const std::filesystem::path& dir) {
+                  return scanner_of(std::make_shared<sqlite_peer>(dir, synchronous));
                 }});
 }
 

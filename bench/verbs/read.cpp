@@ -187,7 +187,7 @@ report measure(const reading_options& options) {
   made.backend = found.backend;
   if (options.peers) {
     made.peers = peers_for(fsync_policy::os(), {});
-    std::erase_if(made.peers, [](const peer_kind& each) { return !each.scan; });
+    std::erase_if(made.peers, [](const peer_kind& each) { return !each.open_to_scan; });
   }
   // The log, the raw file, and twice as much for each of the others.
   here.need(2.0 * static_cast<double>(1 + made.peers.size()) *
@@ -213,6 +213,9 @@ report measure(const reading_options& options) {
   // Fills it, and finds out whether everything is there.
   static_cast<void>(log_once(read_call::next, [] {}));
   static_cast<void>(raw_once());
+  for (const peer_kind& each : made.peers) {
+    scan_peer_once(each, here.path() / each.key, options.records);
+  }
 
   std::vector<contestant> hot;
   for (const read_call call : {read_call::next, read_call::next_batch}) {
