@@ -63,7 +63,7 @@ class turn {
 
   /// Latencies noted on the calling thread from now on go to histogram `i`.
   void use_histogram(std::size_t i) noexcept;
-  /// Of one call; ignored unless it is being measured.
+  /// Of one call; ignored while warming up.
   void note_latency(clock::duration took) noexcept;
 
   /// Ends the turn early with an error, which keep_time throws.
