@@ -121,9 +121,13 @@ json::object to_json(const figures& of) {
   return made;
 }
 
-void add_ratios(json::object& to, const ratios& of) {
+void add_rate_ratio(json::object& to, const ratios& of) {
   to["ratio_to_raw"] = of.records_per_s.median;
   to["ratio_to_raw_spread"] = to_json(of.records_per_s);
+}
+
+void add_ratios(json::object& to, const ratios& of) {
+  add_rate_ratio(to, of);
   to["p50_ratio_to_raw"] = of.p50.median;
   to["p50_ratio_to_raw_spread"] = to_json(of.p50);
 }

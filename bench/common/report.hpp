@@ -33,7 +33,9 @@ class text_table {
 [[nodiscard]] json::object to_json(const log_options& of);
 [[nodiscard]] json::array to_json(const std::vector<std::string>& lines);
 
-/// Appends ratio_to_raw and p50_ratio_to_raw with their spreads.
+/// Appends ratio_to_raw with its spread.
+void add_rate_ratio(json::object& to, const ratios& of);
+/// Also p50_ratio_to_raw, where a call of both does the same.
 void add_ratios(json::object& to, const ratios& of);
 
 /// One line: file system, device, kernel, CPU, compiler.

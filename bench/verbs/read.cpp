@@ -142,17 +142,18 @@ std::string table_text(const reading_options& options, const report& r) {
   return std::to_string(options.records) + " records of " + std::to_string(options.log.size) +
          " B, " + std::string(backend_text(r.backend)) + "\n" + machine_text(r.here) + "\n\n" +
          table.text() +
-         "\nraw: pread of 256 KiB at a time, CRC-32C of each record.\nAll look into each cache "
-         "line of a "
-         "record.\n" +
+         "\nraw: pread of 256 KiB at a time, CRC-32C of each record.\n"
+         "A call of next gives a record, and reads the file when it has to; one of next_batch gives\n"
+         "what has been read; of raw it is the check of a record alone: compare records/s.\n"
+         "All look into each cache line of a record.\n" +
          peers_text(r);
 }
 
 json::object json_of(const findings& f) {
   json::object made = to_json(f.next);
-  add_ratios(made, f.next_to_raw);
+  add_rate_ratio(made, f.next_to_raw);
   json::object batch = to_json(f.next_batch);
-  add_ratios(batch, f.next_batch_to_raw);
+  add_rate_ratio(batch, f.next_batch_to_raw);
   made["next_batch"] = std::move(batch);
   made["raw"] = to_json(f.raw);
   return made;
