@@ -273,6 +273,7 @@ report measure(const store_options& options) {
       (options.does("scan") ? 2 : 1) * options.shape.events * made.frame_bytes * 5 / 4 +
       8 * options.shape.log.segment_bytes;
   if (reads || options.does("open")) here.need(static_cast<double>(needed));
+  std::vector<spread> ratios;
   // The processes that are opened come first, while this one has little memory to inherit.
   const auto dir = here.path() / "store";
   if (options.does("open")) {
@@ -303,7 +304,7 @@ report measure(const store_options& options) {
                       options.shape.events);
     raw::bring_into_cache(raw_dir.path());
     made.scan = measure_reads(options, here.path(), dir, store_read::everything, 1, &raw_file);
-    here.doubt(made.scan->to_raw.records_per_s);
+    ratios.push_back(made.scan->to_raw.records_per_s);
   }
   if (options.does("stream")) {
     made.stream = measure_reads(options, here.path(), dir, store_read::one_stream, 1, nullptr);
@@ -316,12 +317,13 @@ report measure(const store_options& options) {
   settle(here.path());
   if (options.does("batch")) {
     made.batch = measure_appends(options, here.path(), options.batch_writers, options.batch, made);
-    here.doubt(made.batch->to_raw.records_per_s);
+    ratios.push_back(made.batch->to_raw.records_per_s);
   }
   if (options.does("append")) {
     made.append = measure_appends(options, here.path(), options.writers, 1, made);
-    here.doubt(made.append->to_raw.records_per_s);
+    ratios.push_back(made.append->to_raw.records_per_s);
   }
+  here.doubt(ratios);
   return made;
 }
 
