@@ -137,20 +137,28 @@ std::uint64_t within(std::uint64_t value, std::uint64_t lowest, std::uint64_t hi
   return value;
 }
 
-void add_run_options(option_table& table, run_options& to) {
+void add_run_options(option_table& table, run_options& to, length by) {
   table.add_heading("Measuring:");
   table.add("dir", "DIR",
             "Directory on the disk to measure; it must exist. Everything happens in a "
             "sub-directory that is removed at the end. (.)",
             [&to](std::string_view text) { to.dir = text; });
-  table.add("seconds", "S", "Time for everything measured together, the raw loops included. (10)",
-            [&to](std::string_view text) {
-              to.seconds = parse_seconds(text);
-              if (to.seconds < 0.1 || to.seconds > 86400) {
-                throw std::invalid_argument("expected 0.1 s to a day");
-              }
-            });
-  table.add("rounds", "N", "How often nori and raw take turns; figures are medians of rounds. (5)",
+  if (by != length::by_rounds) {
+    table.add("seconds", "S",
+              std::string(by == length::by_each_work ? "Time for each work, its raw loop included."
+                                                     : "Time for everything measured together, the "
+                                                       "raw loops included.") +
+                  " Preparations come on top. (" + plain_text(to.seconds) + ")",
+              [&to](std::string_view text) {
+                to.seconds = parse_seconds(text);
+                if (to.seconds < 0.1 || to.seconds > 86400) {
+                  throw std::invalid_argument("expected 0.1 s to a day");
+                }
+              });
+  }
+  table.add("rounds", "N",
+            "How often nori and raw take turns; figures are medians of rounds. (" +
+                std::to_string(to.rounds) + ")",
             [&to](std::string_view text) { to.rounds = within(parse_count(text), 1, 1000); });
   table.add("json", "FILE", "Write everything as JSON, too; - for standard output.",
             [&to](std::string_view text) { to.json = text; });

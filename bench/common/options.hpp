@@ -71,7 +71,9 @@ struct log_options {
 
 inline constexpr std::uint64_t size_max = std::uint64_t{1} << 20;
 
-void add_run_options(option_table& table, run_options& to);
+/// What decides how long a verb measures.
+enum class length : std::uint8_t { by_seconds, by_each_work, by_rounds };
+void add_run_options(option_table& table, run_options& to, length by = length::by_seconds);
 void add_log_options(option_table& table, log_options& to);
 
 /// Refuses a directory that is none, and places for results that can't be written.

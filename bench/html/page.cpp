@@ -309,7 +309,8 @@ std::string openings(const json::object& document) {
   chart appending;
   appending.title = "Appending by the log's size";
   appending.caption =
-      "After opening each again. What always has acknowledged survives a killed process and a power "
+      "After opening each again. What always has acknowledged survives a killed process and a "
+      "power "
       "cut; what os has, a killed process.";
   appending.y.label = "records/s";
   appending.y.logarithmic = true;

@@ -57,8 +57,8 @@ class scan_notes {
   consumer reads_;
 };
 
-/// Looks at every record of an open peer in its order. @returns how many there were; ends early with
-/// the turn.
+/// Looks at every record of an open peer in its order. @returns how many there were; ends early
+/// with the turn.
 using scanner = std::function<std::uint64_t(turn& now)>;
 
 /// What is compared with: how its users would set it up to keep a promise.

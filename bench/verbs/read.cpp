@@ -143,7 +143,8 @@ std::string table_text(const reading_options& options, const report& r) {
          " B, " + std::string(backend_text(r.backend)) + "\n" + machine_text(r.here) + "\n\n" +
          table.text() +
          "\nraw: pread of 256 KiB at a time, CRC-32C of each record.\n"
-         "A call of next gives a record, and reads the file when it has to; one of next_batch gives\n"
+         "A call of next gives a record, and reads the file when it has to; one of next_batch "
+         "gives\n"
          "what has been read; of raw it is the check of a record alone: compare records/s.\n"
          "All look into each cache line of a record.\n" +
          peers_text(r);

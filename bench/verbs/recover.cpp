@@ -42,7 +42,7 @@ option_table table_of(recover_options& to) {
   table.add("size", "BYTES", "Of a record's value; its key is empty. Up to 1MiB. (100)",
             [&to](std::string_view text) { to.log.size = within(parse_bytes(text), 1, size_max); });
   add_log_options(table, to.log);
-  add_run_options(table, to.run);
+  add_run_options(table, to.run, length::by_rounds);
   add_output_options(table, to.run);
   return table;
 }

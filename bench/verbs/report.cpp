@@ -62,8 +62,9 @@ json::object read_document(const std::string& path) {
   } catch (const std::exception&) {
     throw std::runtime_error(path + ": not what nori-bench writes with --json");
   }
-  throw std::runtime_error(path + ": nothing of " + verb +
-                           " is drawn; a page has what append, recover, policies and compare write");
+  throw std::runtime_error(
+      path + ": nothing of " + verb +
+      " is drawn; a page has what append, recover, policies and compare write");
 }
 
 // What --json has written makes a page; of something else that looks like it this says so.

@@ -95,7 +95,7 @@ option_table table_of(store_options& to) {
             count(to.shape.tags, 100'000'000));
   table.add("readers", "N", "Coroutines that read by tag. (64)", count(to.readers, 100'000));
   add_log_options(table, to.shape.log);
-  add_run_options(table, to.run);
+  add_run_options(table, to.run, length::by_each_work);
   return table;
 }
 

@@ -14,8 +14,8 @@ namespace nori::bench {
 void fill_peer(const peer_kind& kind, const std::filesystem::path& dir, std::size_t size,
                std::uint64_t records);
 
-/// Scans what fill_peer made from start to end, once: to fill the page cache, and to find out whether
-/// everything is there.
+/// Scans what fill_peer made from start to end, once: to fill the page cache, and to find out
+/// whether everything is there.
 /// @throws std::runtime_error where it does not give `records` records; so does scan_peer.
 void scan_peer_once(const peer_kind& kind, const std::filesystem::path& dir, std::uint64_t records);
 

@@ -125,6 +125,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_command_line_is_refused_by_name) {
       {"policies", "--writers", ""},
       {"policies", "--sizes", "100,,x"},
       {"recover", "--sizes", "1"},
+      {"recover", "--seconds", "1"},
       {"report", "--results", "/nowhere/at/all"},
       {"report", "--from", "/nowhere/at/all.json", "--html", "/dev/null"},
       {"report", "--from", "x.json"},
@@ -218,7 +219,8 @@ BOOST_AUTO_TEST_CASE(recover_opens_what_was_closed_and_what_was_killed) {
   const scratch_directory dir;
   const std::string html = dir.path() / "recover.html";
   const json::object found =
-      document_of(with(quick("recover", dir), {"--sizes", "256KiB,3MiB", "--html", html}));
+      document_of({"recover", "--dir", dir.path(), "--rounds", "1", "--segment-bytes", "1MiB",
+                   "--sizes", "256KiB,3MiB", "--html", html});
   BOOST_REQUIRE(found.at("openings").as_array().size() == 2);
   for (const json::value& each : found.at("openings").as_array()) {
     for (const char* const name : {"log_bytes", "after_close_ms", "after_kill_ms", "raw_ms",
