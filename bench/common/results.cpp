@@ -175,6 +175,23 @@ std::vector<json::object> read_records(const std::filesystem::path& dir) {
   return found;
 }
 
+std::string machine_of(const json::object& run) {
+  const json::value* const found = run.if_contains("machine");
+  if (found == nullptr || !found->is_object()) return "an unknown machine";
+  const json::object& here = found->as_object();
+  const auto text = [&](const char* name) {
+    const json::value* const value = here.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->as_string()) : "";
+  };
+  std::string key = text("cpu");
+  if (const json::value* const cores = here.if_contains("cores")) {
+    if (cores->is_number()) key += ", " + plain_text(cores->to_number<double>()) + " cores";
+  }
+  key += ", " + text("file_system");
+  if (const std::string device = text("device"); !device.empty()) key += " on " + device;
+  return key;
+}
+
 void write_file(const std::filesystem::path& path, const std::string& text) {
   std::ofstream file(path, std::ios::trunc);
   file << text;

@@ -25,6 +25,10 @@ void write_results(const run_options& options, const json::object& found);
 /// of one that is none.
 [[nodiscard]] std::vector<json::object> read_records(const std::filesystem::path& dir);
 
+/// By what runs are told to be of one machine: "CPU, 2 cores, ext4 on vda". A kernel or a compiler
+/// may change, and what that does shows.
+[[nodiscard]] std::string machine_of(const json::object& run);
+
 void write_file(const std::filesystem::path& path, const std::string& text);
 
 /// "always, 100 B, 64 writers": what a measurement with these options is called.

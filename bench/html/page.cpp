@@ -410,9 +410,10 @@ std::string page_of_history(const std::vector<json::object>& runs) {
   std::map<std::string, double> steps;
   std::vector<std::vector<std::string>> rows{{"run", "commit", "verb", "machine"}};
   for (const json::object& run : runs) {
-    const std::string machine = machine_line(run);
+    const std::string machine = machine_of(run);
     const double step = ++steps[machine];
-    rows.push_back({string(run, "at"), string(run, "commit"), string(run, "verb"), machine});
+    rows.push_back(
+        {string(run, "at"), string(run, "commit"), string(run, "verb"), machine_line(run)});
     for (const json::value& each : run.at("points").as_array()) {
       const json::object& point = each.as_object();
       found[machine][string(point, "name")].emplace_back(step, &point);

@@ -82,24 +82,12 @@ double number(const json::object& of, const char* name) {
   return found != nullptr && found->is_number() ? found->to_number<double>() : 0;
 }
 
-std::string machine_key(const json::object& run) {
-  const json::value* here = run.if_contains("machine");
-  if (here == nullptr || !here->is_object()) return "an unknown machine";
-  std::string key;
-  for (const char* const name : {"cpu", "file_system", "device"}) {
-    if (const json::value* found = here->as_object().if_contains(name)) {
-      if (found->is_string()) key += (key.empty() ? "" : ", ") + std::string(found->as_string());
-    }
-  }
-  return key;
-}
-
 std::string history_text(const std::vector<json::object>& runs) {
   std::map<std::string, std::map<std::string, std::vector<const json::object*>>> found;
   for (const json::object& run : runs) {
     for (const json::value& each : run.at("points").as_array()) {
       const json::object& point = each.as_object();
-      found[machine_key(run)][std::string(point.at("name").as_string())].push_back(&point);
+      found[machine_of(run)][std::string(point.at("name").as_string())].push_back(&point);
     }
   }
   std::string text = std::to_string(runs.size()) + " runs, the newest " +

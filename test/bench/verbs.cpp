@@ -335,6 +335,28 @@ BOOST_AUTO_TEST_CASE(runs_that_were_given_other_options_are_not_compared) {
   BOOST_TEST((std::unique(names.begin(), names.end()) == names.end()));
 }
 
+BOOST_AUTO_TEST_CASE(a_machine_is_the_same_with_another_kernel_and_not_with_other_cores) {
+  const scratch_directory dir;
+  const std::string html = dir.path() / "history.html";
+  const auto add = [&](const std::string& kernel, int cores) {
+    std::ofstream(dir.path() / "append.jsonl", std::ios::app)
+        << R"({"at":"2026","verb":"append","machine":{"cpu":"c","kernel":")" << kernel
+        << R"(","cores":)" << cores << R"(},"points":[{"name":"n","ratio_to_raw":1}]})" << "\n";
+  };
+  add("6.1", 2);
+  add("6.2", 2);
+  add("6.2", 64);
+  const program_run shown = expect_success({"report", "--results", dir.path(), "--html", html});
+  const std::string page = text_of_file(html);
+  for (const char* const machine : {"c, 2 cores", "c, 64 cores"}) {
+    BOOST_TEST(shown.out.find(machine) != std::string::npos, machine);
+    const std::string heading = std::string("<h2>") + machine;
+    const std::size_t at = page.find(heading);
+    BOOST_REQUIRE(at != std::string::npos);
+    BOOST_TEST(page.find(heading, at + 1) == std::string::npos);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_report_of_damaged_lines_names_the_file_and_the_line) {
   const scratch_directory dir;
   expect_success(with(quick("append", dir), {"--record", dir.path()}));
