@@ -22,6 +22,7 @@ int carry_out(arguments given, std::string_view introduction, const option_table
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     throw std::runtime_error("writing to standard output failed");
   }
+  if (found.interrupted) throw interrupted();
   return 0;
 }
 

@@ -17,6 +17,7 @@ struct outcome {
   std::string text;
   std::vector<std::string> warnings;
   json::object document;
+  bool interrupted = false;  ///< it is of what came before that
 };
 
 /// Reads a verb's options, or prints its help; measures; prints and writes where `run`, which is

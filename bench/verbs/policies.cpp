@@ -71,6 +71,7 @@ option_table table_of(sweep_options& to) {
 struct report : conditions {
   std::vector<append_comparison> cells;
   std::vector<log_openings> openings;
+  bool stopped = false;  ///< interrupted before all were measured
 
   report() = default;
 };
@@ -131,26 +132,8 @@ void check(const sweep_options& options) {
   }
 }
 
-report measure(const sweep_options& options) {
-  report made;
-  site here(options.run.dir, made);
-  log_options small = options.log;
-  small.size = options.sizes.front();
-  {
-    // First, while this process has little memory for its children to inherit.
-    double bytes = 0;
-    for (const std::uint64_t each : options.log_sizes) {
-      bytes += static_cast<double>(each);
-      here.need(room_for_openings(small, each));
-    }
-    progress shown(bytes, progress::unit::bytes);
-    for (const std::uint64_t each : options.log_sizes) {
-      shown.name("log of " + bytes_text(static_cast<double>(each)));
-      const framing found = find_framing(small, here.path());
-      made.openings.push_back(
-          measure_openings(small, each, found.frame_bytes, options.run.rounds, here.path(), shown));
-    }
-  }
+// One after the other, into `made`; what is there stays when it is interrupted.
+void measure_cells(const sweep_options& options, const site& here, report& made) {
   progress shown(options.run.seconds);
   const double cells =
       static_cast<double>(options.policies.size() * options.sizes.size() * options.writers.size());
@@ -173,6 +156,35 @@ report measure(const sweep_options& options) {
       }
     }
   }
+}
+
+report measure(const sweep_options& options) {
+  report made;
+  site here(options.run.dir, made);
+  log_options small = options.log;
+  small.size = options.sizes.front();
+  {
+    // First, while this process has little memory for its children to inherit.
+    double bytes = 0;
+    for (const std::uint64_t each : options.log_sizes) {
+      bytes += static_cast<double>(each);
+      here.need(room_for_openings(small, each));
+    }
+    progress shown(bytes, progress::unit::bytes);
+    for (const std::uint64_t each : options.log_sizes) {
+      shown.name("log of " + bytes_text(static_cast<double>(each)));
+      const framing found = find_framing(small, here.path());
+      made.openings.push_back(
+          measure_openings(small, each, found.frame_bytes, options.run.rounds, here.path(), shown));
+    }
+  }
+  try {
+    measure_cells(options, here, made);
+  } catch (const interrupted&) {
+    if (made.cells.empty()) throw;
+    made.stopped = true;
+    made.warnings.emplace_back("interrupted: not all loads were measured");
+  }
   std::vector<spread> ratios;
   for (const append_comparison& each : made.cells) {
     ratios.push_back(each.ours().to_raw.records_per_s);
@@ -189,7 +201,7 @@ int policies_verb(arguments given) {
   return carry_out(given, introduction, table_of(options), options.run, [&]() -> outcome {
     check(options);
     const report made = measure(options);
-    return {table_text(options, made), made.warnings, json_of(options, made)};
+    return {table_text(options, made), made.warnings, json_of(options, made), made.stopped};
   });
 }
 
