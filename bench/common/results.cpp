@@ -42,6 +42,14 @@ std::string commit_here() {
   return text;
 }
 
+// False where whoever wrote the last line was killed while doing so.
+bool ends_with_line(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::ate);
+  if (!file || file.tellg() == std::streampos(0)) return true;
+  file.seekg(-1, std::ios::end);
+  return file.get() == '\n';
+}
+
 void copy(json::object& to, const json::object& from, std::initializer_list<const char*> names) {
   for (const char* const name : names) {
     if (const json::value* found = from.if_contains(name)) to[name] = *found;
@@ -207,6 +215,7 @@ void write_results(const run_options& options, const json::object& found) {
   const auto path =
       options.record / (std::string(found.at("verb").as_string()) + std::string(".jsonl"));
   std::ofstream file(path, std::ios::app);
+  if (!ends_with_line(path)) file << '\n';
   file << json::serialize(record_of(found, time_now(), commit_here())) << '\n';
   file.close();
   if (!file) throw std::runtime_error("writing " + path.string() + " failed");

@@ -365,6 +365,11 @@ BOOST_AUTO_TEST_CASE(a_report_of_damaged_lines_names_the_file_and_the_line) {
   const program_run done = run_bench({"report", "--results", dir.path()});
   BOOST_TEST(done.status == 1);
   BOOST_TEST(done.err.find("append.jsonl:2") != std::string::npos, done.err);
+  // One that was cut off takes no other with it.
+  std::ofstream(dir.path() / "append.jsonl") << R"({"at": "2026-11-)";
+  expect_success(with(quick("append", dir), {"--record", dir.path()}));
+  const std::string lines = text_of_file(dir.path() / "append.jsonl");
+  BOOST_TEST(std::count(lines.begin(), lines.end(), '\n') == 2);
 }
 
 BOOST_AUTO_TEST_CASE(no_page_is_made_from_what_has_no_plots) {
