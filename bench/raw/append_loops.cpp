@@ -82,7 +82,7 @@ class arrivals {
 
   /// Waits for work. @returns how many records there are, in whole calls; 0: the turn is over.
   [[nodiscard]] std::uint64_t wait(std::uint64_t records_max) {
-    started_ = clock::now();
+    // Without a rate a call begins when the one before has ended: the clock is read once for each.
     if (!pace_) return records_max;
     const std::uint64_t calls = std::max<std::uint64_t>(1, records_max / records_per_call_);
     return wait_until_due(*pace_, now_, calls) * records_per_call_;
@@ -96,22 +96,24 @@ class arrivals {
   [[nodiscard]] bool paced() const noexcept { return pace_.has_value(); }
   [[nodiscard]] clock::time_point due() const noexcept { return pace_->due(); }
 
-  void done(std::uint64_t records) {
+  /// @returns the time.
+  clock::time_point done(std::uint64_t records) {
     const auto ended = clock::now();
     if (!pace_) {
       now_.note_latency(ended - started_);
-      return;
+      return started_ = ended;
     }
     for (std::uint64_t i = 0; i < records; i += records_per_call_, pace_->advance()) {
       now_.note_latency(ended - pace_->due());
     }
+    return ended;
   }
 
  private:
   turn& now_;
   std::uint64_t records_per_call_;
   std::optional<pace> pace_;
-  clock::time_point started_;
+  clock::time_point started_ = clock::now();
 };
 
 }  // namespace
@@ -169,7 +171,8 @@ void write_growing(const append_job& job, turn& now) {
   framer frames(job.body, job.frame_bytes);
   arrivals arriving(job, now);
   std::uint64_t end = 0;
-  auto window_end = clock::now() + job.policy.window();
+  auto time = clock::now();
+  auto window_end = time + job.policy.window();
   while (now.now() != phase::over) {
     const std::uint64_t records = std::min(arriving.wait(at_once), at_once);
     if (records == 0) break;
@@ -177,11 +180,13 @@ void write_growing(const append_job& job, turn& now) {
     for (std::uint64_t i = 0; i < records; ++i, at += job.frame_bytes) frames.lay(at);
     write_all(file.get(), buffer.data(), records * job.frame_bytes, end);
     end += records * job.frame_bytes;
-    if (durable || (windows && clock::now() >= window_end)) {
+    if (arriving.paced()) time = clock::now();
+    const bool window_is_over = windows && time >= window_end;
+    if (durable || window_is_over) {
       if (::fdatasync(file.get()) != 0) throw_errno(errno, "raw fdatasync");
-      window_end = clock::now() + job.policy.window();
     }
-    arriving.done(records);
+    time = arriving.done(records);
+    if (window_is_over) window_end = time + job.policy.window();
     now.tally_of(0).add(records);
   }
 }

@@ -20,11 +20,14 @@ struct job {
 };
 
 void append_each(const job& what, peer_writer& to, tally& mine) {
+  // A call begins when the one before has ended: the clock, which costs tens of ns, is read once.
+  auto started = clock::now();
   while (what.now.now() != phase::over) {
-    const auto started = clock::now();
     to.append(what.value, what.batch);
-    what.now.note_latency(clock::now() - started);
+    const auto ended = clock::now();
+    what.now.note_latency(ended - started);
     mine.add(what.batch);
+    started = ended;
   }
 }
 
