@@ -1,6 +1,7 @@
 #include "common/child.hpp"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,9 +51,13 @@ json::value in_child(
     const std::function<void(const std::function<void(const json::value&)>& report)>& what) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::system_category(), "pipe");
+  const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) throw std::system_error(errno, std::system_category(), "fork");
   if (child == 0) {
+    // Not for longer than who asked for it: a killed one can't stop us.
+    static_cast<void>(::prctl(PR_SET_PDEATHSIG, SIGKILL));
+    if (::getppid() != parent) std::_Exit(1);
     ::close(ends[0]);
     try {
       what([&](const json::value& report) { send(ends[1], json::serialize(report)); });
