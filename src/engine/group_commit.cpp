@@ -44,11 +44,12 @@ step group_commit::next(const extent& segment, bool sealed, stream_offset limit)
   }
 
   // A sync covers what was written when it starts: it waits until everything it is for is.
-  const stream_offset due = sealed ? std::max(sync_wanted_, segment.end) : sync_wanted_;
+  const stream_offset due = sealed && sync_due_ <= durable_ ? segment.end : sync_due_;
   const stream_offset target = std::min(due, segment.end);
   if (!syncing_ && target > durable_ && written_ >= target) {
     syncing_ = true;
     sync_covers_ = written_;
+    aim();
     return {step_kind::sync, false, 0, durable_, written_};
   }
   return {};
@@ -66,12 +67,14 @@ void group_commit::write_done(std::uint8_t slot) noexcept {
     first_ = (first_ + 1) % writes_in_flight_max;
     --in_flight_;
   }
+  aim();
 }
 
 void group_commit::sync_done() noexcept {
   assert(syncing_);
   syncing_ = false;
   durable_ = std::max(durable_, sync_covers_);
+  aim();
 }
 
 void group_commit::enter_segment(stream_offset begin) noexcept {
@@ -79,6 +82,7 @@ void group_commit::enter_segment(stream_offset begin) noexcept {
   assert(begin >= submitted_);
   submitted_ = written_ = kept_ = durable_ = begin;
   shares_block_ = false;
+  aim();
 }
 
 }  // namespace nori::engine

@@ -63,6 +63,7 @@ class group_commit {
   void want_sync(stream_offset to) noexcept {
     want_flush(to);
     if (to > sync_wanted_) sync_wanted_ = to;
+    aim();
   }
 
   /// `segment` is the extent that holds submitted(); `sealed` says that another follows it.
@@ -97,6 +98,12 @@ class group_commit {
     bool done = false;
   };
 
+  /// What is wanted next stays what it is until a sync covers it: where the head runs ahead of what
+  /// is written, the newest wish would never be reached.
+  void aim() noexcept {
+    if (sync_due_ <= (syncing_ ? sync_covers_ : durable_)) sync_due_ = sync_wanted_;
+  }
+
   settings settings_;
   stream_offset submitted_;
   stream_offset written_;
@@ -104,6 +111,7 @@ class group_commit {
   stream_offset durable_;
   stream_offset flush_wanted_;
   stream_offset sync_wanted_;
+  stream_offset sync_due_ = 0;  ///< the next sync is for what lies before: sync_wanted_ or less
   stream_offset sync_covers_ = 0;
   bool syncing_ = false;
   /// The last write ended inside a block: the next one shares it.

@@ -38,7 +38,8 @@ class history {
     settle();
     check_all_wanted_is_done();
     commit_.want_sync(head());
-    flush_wanted_ = sync_wanted_ = head();
+    flush_wanted_ = head();
+    wish();
     settle();
     must(commit_.durable() == head(), "a sync of everything makes everything durable");
   }
@@ -89,7 +90,7 @@ class history {
         return;
       case 6:
         flush_wanted_ = std::max(flush_wanted_, head());
-        sync_wanted_ = std::max(sync_wanted_, head());
+        wish();
         commit_.want_sync(head());
         return;
       case 7:
@@ -100,6 +101,26 @@ class history {
       default:
         complete_something();
     }
+  }
+
+  void wish() {
+    sync_wanted_ = std::max(sync_wanted_, head());
+    wishes_.push_back(head());
+    aim();
+  }
+
+  // What was wished for when the last sync had begun or ended: what is wished for later waits.
+  void aim() {
+    if (due_ <= (sync_in_flight_ ? sync_covers_ : commit_.durable())) due_ = sync_wanted_;
+  }
+
+  /// The first of the wishes that is not durable, and not about to be by the sync in flight.
+  [[nodiscard]] stream_offset oldest_wish() const {
+    const stream_offset seen_to = sync_in_flight_ ? sync_covers_ : commit_.durable();
+    for (const stream_offset each : wishes_) {
+      if (each > seen_to) return each;
+    }
+    return never;
   }
 
   void drive() {
@@ -115,10 +136,16 @@ class history {
         check_sync(what);
         ++syncs_;
         sync_in_flight_ = true;
+        sync_covers_ = what.to;
+        aim();
         for (issued_write& w : writes_) w.before_sync = w.done;
         continue;
       }
       must(commit_.next(current(), sealed(), limit_).kind == step_kind::wait, "wait is final");
+      must(sync_in_flight_ || due_ <= commit_.durable() ||
+               std::min(due_, current().end) > commit_.written() ||
+               current().end <= commit_.durable(),
+           "a wish is not put off by later ones");
       if (sealed() && commit_.idle() && commit_.durable() == current().end) {
         commit_.enter_segment(extents_[++current_].begin);
         limit_ = never;
@@ -172,9 +199,10 @@ class history {
   void check_sync(const step& what) const {
     must(!settings_.synchronous && !sync_in_flight_,
          "one sync at a time, and none where each write is one");
-    const stream_offset wanted = sealed() ? current().end : std::min(sync_wanted_, current().end);
+    const stream_offset wanted = std::min(oldest_wish(), current().end);
     must(what.from < what.to && what.to == commit_.written() && what.to >= wanted,
-         "a sync waits until everything it is for is written");
+         "a sync waits until what it is for is written");
+    must(sealed() || oldest_wish() != never, "a sync is for something");
   }
 
   void check_marks() {
@@ -209,6 +237,7 @@ class history {
       sync_in_flight_ = false;
       commit_.sync_done();
     }
+    aim();
     check_marks();
   }
 
@@ -245,7 +274,10 @@ class history {
   stream_offset limit_ = never;
   stream_offset flush_wanted_ = 0;
   stream_offset sync_wanted_ = 0;
+  std::vector<stream_offset> wishes_;
+  stream_offset due_ = 0;
   bool sync_in_flight_ = false;
+  stream_offset sync_covers_ = 0;
   std::vector<issued_write> writes_;
   std::size_t syncs_ = 0;
 };
