@@ -80,7 +80,7 @@ log::log(opened_parts parts)
       identity_(parts.identity) {
   durable_sequence_ = tail_.chain().sequence;
   settled_ = tail_.head();
-  sequence_marks_.reserve(256);
+  batch_ends_.reserve(256);
   kick_at_ = tail_.head() + (synchronous_ ? 1 : piece_bytes_);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     slots_[i].last_block = last_blocks_.get() + i * format::block_bytes;
@@ -115,7 +115,7 @@ position log::current_position() const {
 
 position log::durable_position() const {
   const std::lock_guard lock(mutex_);
-  return tail_.position_of(commit_.durable());
+  return tail_.position_of(synchronous_ ? commit_.durable() : settled_);
 }
 
 position log::first_position() const {

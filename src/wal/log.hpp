@@ -207,6 +207,8 @@ class log : public std::enable_shared_from_this<log> {
   bool continue_short_write(write_slot& slot) noexcept;
   void settle_on_strand() noexcept;
   void collect_satisfied_locked(wake_list& wake);
+  void note_batch_end_locked(bool asked) noexcept;
+  void want_sync_locked() noexcept;
   void fail_on_strand(const char* operation, boost::system::error_code why) noexcept;
   void io_finished_on_strand();
   void resume_in_place(wake_list& wake) noexcept;
@@ -279,8 +281,13 @@ class log : public std::enable_shared_from_this<log> {
   const std::exception_ptr in_doubt_;
   std::uint64_t durable_sequence_ = 0;  ///< last one known durable
   stream_offset settled_ = 0;           ///< the end of a batch, durable
-  /// Ends of batches, with the sequence there; oldest first.
-  std::vector<std::pair<stream_offset, std::uint64_t>> sequence_marks_;
+  /// The end of a batch, and the sequence there.
+  struct batch_end {
+    stream_offset at = 0;
+    std::uint64_t sequence = 0;
+    bool asked = false;  ///< somebody wants it to be durable
+  };
+  std::vector<batch_end> batch_ends_;  ///< oldest first
   segment_ptr next_;  ///< prepared and ready to be begun, or null
   /// Segments that are being written or will be: front is where submitted() lies.
   std::vector<segment_ptr> writing_;

@@ -443,12 +443,14 @@ void log::enlist_locked(waiter& w, mark which, wake_list& wake) {
 
 asio::awaitable<void> log::wait_all(shared self, mark which) {
   waiter w;
+  // What is durable ends anywhere in a record unless it is synchronous.
+  if (which == mark::durable && !self->synchronous_) which = mark::settled;
   {
     const std::lock_guard lock(self->mutex_);
     w.target = self->tail_.head();
     if (self->mark_locked(which) >= w.target) co_return;
-    if (which == mark::durable) {
-      self->commit_.want_sync(w.target);
+    if (which != mark::written) {
+      self->want_sync_locked();
     } else {
       self->commit_.want_flush(w.target);
     }
@@ -466,6 +468,8 @@ asio::awaitable<void> log::wait_for(shared self, mark which, position at) {
     const std::lock_guard lock(self->mutex_);
     // Under batch and os the staging file makes everything written that is appended.
     if (which == mark::written && !self->synchronous_) which = mark::appended;
+    // What is durable ends anywhere in a record unless it is synchronous.
+    if (which == mark::durable && !self->synchronous_) which = mark::settled;
     const stream_offset from = self->tail_.stream_of(at);
     if (from >= self->tail_.head()) {
       throw_error(errc::position_not_found, "position " + std::to_string(at.segment_id) + ":" +

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
-#include <tuple>
 #include <utility>
 
 #include "format/planted_bug.hpp"
@@ -25,7 +24,7 @@ namespace {
 
 constexpr log::stream_offset never = ~log::stream_offset{0};
 
-constexpr std::size_t sequence_marks_max = 256;
+constexpr std::size_t batch_ends_max = 256;
 
 // A log that has been idle for this long gets a marker.
 constexpr auto idle_after = std::chrono::milliseconds(100);
@@ -118,11 +117,7 @@ void log::drive_on_strand() noexcept {
       base = extent->base;
       if (what.kind == engine::step_kind::write) {
         if (!synchronous_) commit_.keep_from(what.slot, tail_.cut_by(what.to));
-        if (what.to == tail_.head()) {
-          // Under os nothing may become durable for long: then the newest mark is moved.
-          if (sequence_marks_.size() >= sequence_marks_max) sequence_marks_.pop_back();
-          sequence_marks_.emplace_back(what.to, tail_.chain().sequence);
-        }
+        if (what.to == tail_.head()) note_batch_end_locked(false);
         slots_[what.slot].records = std::exchange(records_appended_, 0);
       }
     }
@@ -320,6 +315,28 @@ void log::sync_completed(storage::io_request& request) noexcept {
   self.settle_on_strand();
 }
 
+// The head is the end of a batch. Where the log is never written up to its head, what somebody wants
+// to be durable is all that is known of where batches end.
+void log::note_batch_end_locked(bool asked) noexcept {
+  const stream_offset at = tail_.head();
+  if (!batch_ends_.empty() && batch_ends_.back().at == at) {
+    batch_ends_.back().asked |= asked;
+    return;
+  }
+  // Under os nothing may become durable for long: then the newest is moved, but not behind what is
+  // going to be durable.
+  if (batch_ends_.size() >= batch_ends_max) {
+    if (batch_ends_.back().asked && !asked) return;
+    batch_ends_.pop_back();
+  }
+  batch_ends_.push_back({at, tail_.chain().sequence, asked});
+}
+
+void log::want_sync_locked() noexcept {
+  commit_.want_sync(tail_.head());
+  if (commit_.durable() < tail_.head()) note_batch_end_locked(true);
+}
+
 void log::collect_satisfied_locked(wake_list& wake) {
   for (const mark which : {mark::durable, mark::settled, mark::written, mark::appended}) {
     waiter_list& waiters = waiters_of(which);
@@ -336,12 +353,13 @@ void log::settle_on_strand() noexcept {
   wake_list wake;
   {
     const std::lock_guard lock(mutex_);
-    const auto passed =
-        std::find_if(sequence_marks_.begin(), sequence_marks_.end(),
-                     [&](const auto& mark) { return mark.first > commit_.durable(); });
-    if (passed != sequence_marks_.begin()) {
-      std::tie(settled_, durable_sequence_) = *std::prev(passed);
-      sequence_marks_.erase(sequence_marks_.begin(), passed);
+    const auto passed = std::find_if(batch_ends_.begin(), batch_ends_.end(), [&](const auto& end) {
+      return end.at > commit_.durable();
+    });
+    if (passed != batch_ends_.begin()) {
+      settled_ = std::prev(passed)->at;
+      durable_sequence_ = std::prev(passed)->sequence;
+      batch_ends_.erase(batch_ends_.begin(), passed);
     }
     // A segment ends with a batch.
     for (const engine::extent& e : tail_.extents()) {
@@ -352,7 +370,7 @@ void log::settle_on_strand() noexcept {
     if (!failure_) lay_waiting_locked(wake);
     // Behind it: what was just laid is what a follower may be waiting for.
     collect_satisfied_locked(wake);
-    if (closing_ && !failure_) commit_.want_sync(tail_.head());
+    if (closing_ && !failure_) want_sync_locked();
     wake_keeper_locked(wake);
     // Those who are about to be resumed append without waking us: we look again below.
     kick_at_ = never;
@@ -480,7 +498,7 @@ void log::arm_window_on_strand() {
         {
           const std::lock_guard lock(self->mutex_);
           self->window_armed_ = false;
-          self->commit_.want_sync(self->tail_.head());
+          self->want_sync_locked();
         }
         self->drive_on_strand();
       }));
@@ -509,7 +527,7 @@ void log::arm_idle_on_strand() {
           if (self->failure_ || self->closing_ || self->abandoned_) return;
           if (self->tail_.head() == self->idle_head_ && self->wants_marker_locked()) {
             self->tail_.append_marker(false, self->durable_sequence_);
-            self->commit_.want_sync(self->tail_.head());
+            self->want_sync_locked();
           }
         }
         self->settle_on_strand();
