@@ -195,7 +195,9 @@ void cursor::throw_damaged(const char* what) const {
 
 asio::awaitable<bool> cursor::advance() {
   for (;;) {
+    position waits_behind = at_;
     if (!segment_) {
+      waits_behind = {};
       log::view view = log_->view_of(at_.segment_id, options_.sees);
       if (view.segment) {
         if (view.end >= format::segment_header_bytes) {
@@ -207,6 +209,7 @@ asio::awaitable<bool> cursor::advance() {
           co_await enter(std::move(view));
           continue;
         }
+        waits_behind = {view.segment->id, 0};
       } else {
         const position first = log_->first_position();
         if (at_.segment_id != 0 && at_ != first) {
@@ -238,7 +241,7 @@ asio::awaitable<bool> cursor::advance() {
       }
     }
     if (!options_.follow) co_return false;
-    co_await log::wait_visible(log_, segment_ ? at_ : position{}, options_.sees);
+    co_await log::wait_visible(log_, waits_behind, options_.sees);
   }
 }
 
