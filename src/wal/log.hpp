@@ -238,6 +238,7 @@ class log : public std::enable_shared_from_this<log> {
   asio::awaitable<void> grow_active_segment();
   void preparation_ended_on_strand(chore which, const boost::system::error_code& why) noexcept;
   [[nodiscard]] bool fits_allocation_locked(std::uint64_t frames_bytes) const noexcept;
+  [[nodiscard]] std::uint64_t waiting_frames_bytes_locked() const noexcept;
   [[nodiscard]] std::uint64_t waiting_frames_bytes() const;
   asio::awaitable<void> finish();
   asio::awaitable<void> lay_closing_mark();
@@ -297,6 +298,8 @@ class log : public std::enable_shared_from_this<log> {
   bool drive_wanted_ = false;  ///< posted for more than a timer
   storage::handler_memory_of<128> drive_memory_;
   bool next_wanted_ = false;    ///< a next segment, from its request until it is there
+  /// Frames of an append that waits for nothing, for which the next segment had too few blocks.
+  std::uint64_t next_frames_bytes_ = 0;
   bool growth_wanted_ = false;  ///< more blocks for the newest segment
   boost::system::error_code allocation_error_;  ///< why there is no next segment
   bool closing_ = false;

@@ -72,6 +72,7 @@ log::outcome log::make_room_locked(std::uint64_t frames_bytes) noexcept {
   if (tail_.head() + demand.bytes - needed_from > tail_.ring_bytes()) return outcome::wait;
   if (demand.rotates) {
     if (!next_ || !next_has_room_locked(frames_bytes)) {
+      next_frames_bytes_ = std::max(next_frames_bytes_, frames_bytes);
       request_next_segment_locked();
       return outcome::wait;
     }

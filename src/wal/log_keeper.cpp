@@ -58,8 +58,7 @@ asio::awaitable<std::uint64_t> allocate_up_to(storage::storage& files, storage::
 
 // A nearly full disk may have had few blocks left for it.
 bool log::next_is_too_small_locked() const noexcept {
-  return next_ && !room_waiters_.empty() &&
-         !next_has_room_locked(room_waiters_.front()->frames_bytes);
+  return next_ && !next_has_room_locked(waiting_frames_bytes_locked());
 }
 
 void log::request_next_segment_locked() noexcept {
@@ -176,6 +175,8 @@ void log::preparation_ended_on_strand(chore which, const error_code& why) noexce
   {
     const std::lock_guard lock(mutex_);
     (which == chore::grow ? growth_wanted_ : next_wanted_) = false;
+    // Who still needs that much says so again.
+    if (which == chore::prepare) next_frames_bytes_ = 0;
     awaited = !room_waiters_.empty();
     if (!why) schedule_drive_locked();
   }
@@ -299,9 +300,14 @@ asio::awaitable<void> log::make_next_segment() {
   }
 }
 
+std::uint64_t log::waiting_frames_bytes_locked() const noexcept {
+  return std::max(next_frames_bytes_,
+                  room_waiters_.empty() ? 0 : room_waiters_.front()->frames_bytes);
+}
+
 std::uint64_t log::waiting_frames_bytes() const {
   const std::lock_guard lock(mutex_);
-  return room_waiters_.empty() ? 0 : room_waiters_.front()->frames_bytes;
+  return waiting_frames_bytes_locked();
 }
 
 asio::awaitable<void> log::grow_active_segment() {
