@@ -336,6 +336,7 @@ asio::awaitable<void> log::grow_active_segment() {
 asio::awaitable<void> log::close(shared self) {
   {
     const std::lock_guard lock(self->mutex_);
+    if (self->closed_) co_return;
     if (!self->closing_) {
       self->closing_ = true;
       self->schedule_drive_locked();
@@ -344,17 +345,13 @@ asio::awaitable<void> log::close(shared self) {
   waiter w;
   co_await self->suspend(w, false, [raw = self.get()](waiter& waiting, wake_list& wake) {
     if (raw->closed_) {
+      waiting.result = raw->close_error_;
       wake.add(waiting);
     } else {
       raw->close_waiters_.push_back(waiting);
     }
   });
-  error_code failed;
-  {
-    const std::lock_guard lock(self->mutex_);
-    failed = std::exchange(self->close_error_, error_code());
-  }
-  if (failed) self->throw_error_of(failed);
+  if (w.result) self->throw_error_of(w.result);
 }
 
 // Closes the log, or lets go of what was abandoned: readers may keep that for as long as they like,
@@ -395,7 +392,7 @@ asio::awaitable<void> log::finish() {
     for (waiter_list* list : {&durable_waiters_, &written_waiters_, &appended_waiters_,
                               &settled_waiters_, &close_waiters_}) {
       while (waiter* w = list->pop_front()) {
-        if (list != &close_waiters_) w->result = errc::closed;
+        w->result = list == &close_waiters_ ? failed : error_code(errc::closed);
         wake.add(*w);
       }
     }
