@@ -228,6 +228,7 @@ class log : public std::enable_shared_from_this<log> {
   // --- log_keeper.cpp: preparing segments, closing, letting go; one at a time
   enum class chore : std::uint8_t { none, prepare, grow, finish };
   static asio::awaitable<void> keep(shared self);
+  [[nodiscard]] chore due_chore_locked() const noexcept;
   [[nodiscard]] chore next_chore_locked() const noexcept;
   [[nodiscard]] bool may_finish_locked() const noexcept;
   void wake_keeper_locked(wake_list& wake) noexcept;
@@ -339,6 +340,7 @@ class log : public std::enable_shared_from_this<log> {
   const format::log_id id_;  ///< that of identity_, which is maintenance's alone
   format::log_identity identity_;
   bool maintenance_busy_ = false;
+  bool keeper_has_turn_ = false;  ///< it was given the turn, and has not begun yet
   waiter_list maintenance_waiters_;
   std::vector<std::string> spares_;  ///< files of retired segments, to be used again
   waiter_list keeper_waiters_;       ///< the coroutine that does the chores, while there is none

@@ -82,7 +82,11 @@ void log::wake_keeper_locked(wake_list& wake) noexcept {
 }
 
 log::chore log::next_chore_locked() const noexcept {
-  if (context_gone_ || closed_ || maintenance_busy_ || asks_again_) return chore::none;
+  return maintenance_busy_ ? chore::none : due_chore_locked();
+}
+
+log::chore log::due_chore_locked() const noexcept {
+  if (context_gone_ || closed_ || asks_again_) return chore::none;
   if (may_finish_locked()) return chore::finish;
   if (failure_ || abandoned_) return chore::none;
   if (growth_wanted_) return chore::grow;
@@ -109,11 +113,20 @@ asio::awaitable<void> log::keep(shared self) {
       }
     });
     chore what = chore::none;
+    wake_list passed_on;
     {
       const std::lock_guard lock(self->mutex_);
-      what = self->next_chore_locked();
-      if (what == chore::none) continue;
-      self->maintenance_busy_ = true;
+      const bool has_turn = std::exchange(self->keeper_has_turn_, false);
+      what = has_turn ? self->due_chore_locked() : self->next_chore_locked();
+      if (what != chore::none) {
+        self->maintenance_busy_ = true;
+      } else if (has_turn) {
+        self->release_maintenance_locked(passed_on);
+      }
+    }
+    if (what == chore::none) {
+      passed_on.resume_all(false);
+      continue;
     }
     error_code failed;
     try {

@@ -37,12 +37,17 @@ class log::maintenance_turn {
 };
 
 void log::release_maintenance_locked(wake_list& wake) noexcept {
+  // The keeper first: those who delete could pass the turn to each other for ever.
+  if (!keeper_waiters_.empty() && due_chore_locked() != chore::none) {
+    keeper_has_turn_ = true;
+    wake.add(*keeper_waiters_.pop_front());
+    return;
+  }
   if (waiter* const next = maintenance_waiters_.pop_front()) {
     wake.add(*next);
     return;
   }
   maintenance_busy_ = false;
-  wake_keeper_locked(wake);
 }
 
 asio::awaitable<deleted_segments> log::delete_segments_before(shared self, position before) {
