@@ -55,6 +55,13 @@ struct progress {
   std::optional<std::uint64_t> through;
 };
 
+// A coroutine of its own would only be ended by terminal cancellation, and the group that it is in
+// asks once.
+asio::awaitable<event_batch> next_of(event_source::feed* from) {
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+  co_return co_await from->next_batch();
+}
+
 bool reaches(std::optional<std::uint64_t> through, std::uint64_t position) noexcept {
   return through && *through >= position;
 }
@@ -316,7 +323,7 @@ asio::awaitable<void> projector::state::follow() {
         until = std::min(clock::now() + options.idle_ms, *unsaved_at + options.save_every_ms);
       }
       timer->expires_at(until);
-      auto next = asio::co_spawn(strand, feed->next_batch(), asio::deferred);
+      auto next = asio::co_spawn(strand, next_of(feed.get()), asio::deferred);
       auto passed = timer->async_wait(asio::deferred);
       auto both = asio::experimental::make_parallel_group(std::move(next), std::move(passed));
       auto outcome =
