@@ -133,6 +133,7 @@ struct projector::state {
 
   bool running = false;
   bool loaded = false;
+  bool rebuild_begun = false;  ///< it was asked for, and is not what serves yet
   std::optional<std::uint64_t> saved;           ///< how far what is saved goes
   std::optional<clock::time_point> unsaved_at;  ///< when it began to lag behind
 };
@@ -224,6 +225,8 @@ asio::awaitable<void> projector::state::load() {
   loaded = true;
   waiting_room::called woken;
   const std::lock_guard lock(mutex);
+  // What a fold function that threw has spoilt of it is begun again.
+  if (std::exchange(rebuild_begun, false)) rebuild_asked = true;
   shown = serving.through;
   woken = waiting.call_all();
 }
@@ -251,6 +254,7 @@ void projector::state::switch_over() {
   const std::unique_lock lock(view_mutex);
   serving = std::move(building);
   building = {};
+  rebuild_begun = false;
 }
 
 asio::awaitable<void> projector::state::save() {
@@ -273,6 +277,7 @@ asio::awaitable<void> projector::state::begin_rebuild() {
     building.view = kind->initial();
     building.through.reset();
   }
+  rebuild_begun = true;
   saved.reset();
   unsaved_at.reset();
   source->count(metrics::projection_rebuilds, 1, options.name);
