@@ -77,7 +77,7 @@ append_operation::append_operation(core& in, std::span<const append_request::par
     event_count_ += each.events.size();
     for (const event_view& what : each.events) {
       check_event(what);
-      check_size(what.data.size());
+      check_size(what);
       tag_count += what.tags.size();
       value_bytes_max_ += encoded_event_bytes_max(what);
     }
@@ -108,7 +108,9 @@ append_operation::append_operation(core& in, std::span<const append_request::par
 }
 
 // Long before it is encoded.
-void append_operation::check_size(std::size_t data_bytes) {
+void append_operation::check_size(const event_view& what) {
+  std::size_t data_bytes = what.type.size() + what.data.size() + what.metadata.size();
+  for (const std::string_view tag : what.tags) data_bytes += tag.size();
   data_bytes_ += data_bytes;
   if (data_bytes > core_.config_.log.record_bytes_max) {
     throw_error(errc::record_too_large, "event of " + std::to_string(data_bytes) +

@@ -58,7 +58,10 @@ class append_operation {
 
  private:
   using revision = std::optional<std::uint64_t>;
-  void check_size(std::size_t data_bytes);
+  [[nodiscard]] asio::awaitable<void> get_heads();
+  [[nodiscard]] asio::awaitable<void> check_conditions();
+  [[nodiscard]] asio::awaitable<bool> compare();
+  void check_size(const event_view& what);
   [[nodiscard]] static bool holds(const expected_revision& expected, const revision& head) noexcept;
   [[nodiscard]] bool has_ids(const append_request::part& of) const noexcept;
   [[nodiscard]] need judge_locked();
