@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
+#include <mutex>
 #include <new>
 #include <string>
 #include <utility>
@@ -175,11 +177,13 @@ append_operation::need append_operation::judge_locked() {
     if (files_version_ != core_.files_version_) return need::heads;
     heads_[i] = in_files_[i];
   }
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
+  // First of all parts whether this was done before: then nothing of what is expected need hold any
+  // more, also not of streams that it does not write.
+  for (std::size_t i = 0; i < parts_.size() && !compared_; ++i) {
     const append_request::part& each = parts_[i];
-    if (!compared_ && has_ids(each) &&
-        (each.expected.which() == expected_revision::kind::any ||
-         each.expected.which() == expected_revision::kind::stream_exists)) {
+    if (!has_ids(each)) continue;
+    if (each.expected.which() == expected_revision::kind::any ||
+        each.expected.which() == expected_revision::kind::stream_exists) {
       if (core_.window_from_ < core_.window_to_) return need::window;
       repeats_ = core_.window_.find(each.events.front().id);
       if (repeats_) {
@@ -188,12 +192,15 @@ append_operation::need append_operation::judge_locked() {
         }
         return need::comparison;
       }
+      continue;
     }
-    if (holds(each.expected, heads_[i])) continue;
     const bool behind = heads_[i] && (each.expected.which() == expected_revision::kind::no_stream ||
-                                      (each.expected.which() == expected_revision::kind::exact &&
-                                       *heads_[i] > each.expected.revision()));
-    if (!compared_ && behind && has_ids(each)) return need::comparison;
+                                      *heads_[i] > each.expected.revision());
+    if (behind) return need::comparison;
+  }
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const append_request::part& each = parts_[i];
+    if (holds(each.expected, heads_[i])) continue;
     set_conflict_locked(conflict::kind::wrong_revision, &each, heads_[i]);
     return need::conflict;
   }
@@ -453,6 +460,36 @@ asio::awaitable<bool> append_operation::compare() {
   co_return false;
 }
 
+asio::awaitable<bool> append_operation::find_out(need lacks) {
+  const core::shared from = core_.shared_from_this();
+  const std::uint64_t first = from->first_global();
+  std::exception_ptr gone;
+  try {
+    if (lacks == need::heads) {
+      co_await get_heads();
+    } else if (lacks == need::conditions) {
+      co_await check_conditions();
+    } else if (lacks == need::window) {
+      co_await core::load_window(from);
+    } else {
+      const bool done_before = co_await compare();
+      co_return done_before;
+    }
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != errc::position_not_found) throw;
+    gone = std::current_exception();
+  }
+  if (!gone) co_return false;
+  // What it looked into was deleted meanwhile: it looks again into what is left.
+  compared_ = false;
+  std::unique_lock lock(core_.mutex_);
+  if (!core_.deleting_ && core_.parts_->front()->first_global == first) {
+    std::rethrow_exception(gone);
+  }
+  if (core_.deleting_) co_await core_.index_changed_.wait(std::move(lock));
+  co_return false;
+}
+
 asio::awaitable<append_result> core::append(shared self, append_input what) {
   const auto parts = what.parts();
   const auto begun =
@@ -477,16 +514,10 @@ asio::awaitable<append_result> core::append(shared self, append_input what) {
         co_return append_result(operation.result());
       }
       case need::heads:
-        co_await operation.get_heads();
-        break;
       case need::conditions:
-        co_await operation.check_conditions();
-        break;
       case need::window:
-        co_await load_window(self);
-        break;
       case need::comparison:
-        if (co_await operation.compare()) {
+        if (co_await operation.find_out(lacks)) {
           if (durable && operation.found_at()) {
             co_await log::wait_for(self->log_, log::mark::durable, *operation.found_at());
           }

@@ -42,10 +42,9 @@ class append_operation {
   [[nodiscard]] need try_lay(bool waited);
 
   // For each need, what the caller does about it.
-  [[nodiscard]] asio::awaitable<void> get_heads();
-  [[nodiscard]] asio::awaitable<void> check_conditions();
-  /// True: the append was done before, and result() says how.
-  [[nodiscard]] asio::awaitable<bool> compare();
+  /// Of heads, conditions, window and comparison. True: the append was done before, and result()
+  /// says how.
+  [[nodiscard]] asio::awaitable<bool> find_out(need lacks);
   [[nodiscard]] std::uint64_t frames_bytes() const noexcept { return frames_bytes_; }
 
   [[nodiscard]] const boost::system::error_code& refusal() const noexcept { return refusal_; }
