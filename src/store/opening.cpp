@@ -345,6 +345,11 @@ asio::awaitable<event_store::opened> core::open(store_config options) {
       co_await log::close(made->log_);
     } catch (const boost::system::system_error&) {
       // What stopped the opening says more.
+  // They are older than what was added meanwhile, and go before it.
+  repeat_window all(self->config_.repeat_window_events);
+  for (const auto& [id, global] : ids) all.add(id, global);
+  all.add_all(self->window_);
+  self->window_ = std::move(all);
     }
     std::rethrow_exception(failure);
   }

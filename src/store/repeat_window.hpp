@@ -30,6 +30,14 @@ class repeat_window {
     next_ = (next_ + 1) % events_max_;
   }
 
+  /// Those of another window, oldest first, behind what is here.
+  void add_all(const repeat_window& newer) {
+    for (std::size_t i = 0; i != newer.ring_.size(); ++i) {
+      const item& each = newer.ring_[(newer.next_ + i) % newer.ring_.size()];
+      add(each.id, each.global_position);
+    }
+  }
+
   [[nodiscard]] std::optional<std::uint64_t> find(const uuid& id) const noexcept {
     if (table_.empty()) return std::nullopt;
     for (std::size_t slot = slot_of(id); table_[slot] != 0; slot = after(slot)) {
