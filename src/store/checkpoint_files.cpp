@@ -35,6 +35,15 @@ bool is_checkpoint_name(std::string_view name) noexcept {
          !name.ends_with(".tmp") && std::ranges::all_of(name, allowed);
 }
 
+bool is_checkpoint_file(std::string_view file_name) noexcept {
+  return file_name.starts_with(checkpoint_prefix);
+}
+
+bool is_derived_file(std::string_view file_name) noexcept {
+  return (file_name.starts_with(checkpoint_prefix) || file_name.starts_with(projection_prefix)) &&
+         !file_name.ends_with(".tmp");
+}
+
 asio::awaitable<void> save_checkpoint_file(derived_files& in, std::string name,
                                            std::uint64_t through) {
   derived what(through, 0, {});

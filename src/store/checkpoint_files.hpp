@@ -18,6 +18,10 @@ inline constexpr std::size_t checkpoint_name_bytes_max = 100;
 /// ".tmp". Names of projections and groups, too.
 [[nodiscard]] bool is_checkpoint_name(std::string_view name) noexcept;
 
+/// Whether a file is that of a checkpoint or a projection, going by its name.
+[[nodiscard]] bool is_derived_file(std::string_view file_name) noexcept;
+[[nodiscard]] bool is_checkpoint_file(std::string_view file_name) noexcept;
+
 /// What a checkpoint was found to be.
 struct found_checkpoint {
   derived_verdict verdict = derived_verdict::absent;

@@ -241,6 +241,20 @@ asio::awaitable<loaded_derived> derived_files::load(std::string name) const {
   co_return result;
 }
 
+asio::awaitable<std::optional<std::uint64_t>> derived_files::peek(std::string name) const {
+  const std::shared_ptr<state> in = state_;
+  const storage::file_ptr file = co_await in->files.open(name, storage::open_mode::read);
+  const blocks image(format::block_bytes);
+  const std::size_t got =
+      co_await storage::read_at(in->files, file, 0, image.data(), image.size(), name);
+  const bool likely =
+      got == image.size() &&
+      std::memcmp(image.data(), derived_magic.data(), derived_magic.size()) == 0 &&
+      std::memcmp(image.data() + 16, in->log.data(), in->log.size()) == 0;
+  if (!likely) co_return std::nullopt;
+  co_return get<std::uint64_t>(image.data() + 32);
+}
+
 asio::awaitable<void> derived_files::remove(std::string name) {
   const std::shared_ptr<state> in = state_;
   state::turn turn(in, name);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -98,6 +99,8 @@ class derived_files {
   [[nodiscard]] asio::awaitable<void> save(std::string name, derived what);
   /// @throws the operating system's error where the file can't be read.
   [[nodiscard]] asio::awaitable<loaded_derived> load(std::string name) const;
+  /// How far the file says it goes, without a look at the rest of it; none: it can't be one.
+  [[nodiscard]] asio::awaitable<std::optional<std::uint64_t>> peek(std::string name) const;
   /// No error where there is none.
   [[nodiscard]] asio::awaitable<void> remove(std::string name);
 

@@ -11,6 +11,7 @@
 #include <nori/store/metrics.hpp>
 
 #include "format/segment_header.hpp"
+#include "store/checkpoint_files.hpp"
 #include "store/core.hpp"
 #include "store/event_codec.hpp"
 #include "store/record_fetcher.hpp"
@@ -57,12 +58,14 @@ class opening {
   asio::awaitable<void> scan_newest(const log::segment_info& newest, std::uint32_t from);
   asio::awaitable<void> open_retired(bool there);
   asio::awaitable<void> clear_up(const candidates& files);
+  asio::awaitable<void> forget_lost_events();
 
   core::shared core_;
   std::vector<part_ptr> parts_;
   std::uint64_t next_global_ = 0;
   bool known_ = false;  ///< next_global_ is what the first event of the next part must have
   bool retired_there_ = false;
+  std::vector<std::string> derived_;  ///< names of checkpoints and projections
 };
 
 asio::awaitable<opening::candidates> opening::list_files() {
@@ -70,6 +73,7 @@ asio::awaitable<opening::candidates> opening::list_files() {
   for (const storage::directory_entry& entry : co_await core_->files().list()) {
     if (!entry.regular) continue;
     if (entry.name == retired_heads_name) retired_there_ = true;
+    if (is_derived_file(entry.name)) derived_.push_back(entry.name);
     if (const auto name = parse_index_file_name(entry.name)) {
       found.emplace(std::pair(name->segment_id, name->from_offset), entry.name);
     }
@@ -207,6 +211,26 @@ asio::awaitable<void> opening::clear_up(const candidates& files) {
   }
 }
 
+// What names an event that salvage took away would be believed again once another event has its
+// place.
+asio::awaitable<void> opening::forget_lost_events() {
+  for (const std::string& name : derived_) {
+    try {
+      const std::optional<std::uint64_t> through = co_await core_->derived_.peek(name);
+      if (!through || *through < next_global_) continue;
+      // Whoever has handled more has handled what is left. A view has more in it than that.
+      if (next_global_ != 0 && is_checkpoint_file(name)) {
+        nori::derived last(next_global_ - 1, 0, {});
+        co_await core_->derived_.save(name, std::move(last));
+      } else {
+        co_await core_->derived_.remove(name);
+      }
+    } catch (const boost::system::system_error&) {
+      // Whoever loads it is told.
+    }
+  }
+}
+
 asio::awaitable<void> opening::recover() {
   const candidates files = co_await list_files();
   co_await open_retired(retired_there_);
@@ -266,7 +290,10 @@ asio::awaitable<void> opening::recover() {
     grows->grows = true;
     parts_.push_back(grows);
   }
-  if (core_->writable()) co_await clear_up(files);
+  if (core_->writable()) {
+    co_await clear_up(files);
+    co_await forget_lost_events();
+  }
   info.first_global_position = parts_.front()->first_global;
   info.next_global_position = next_global_;
   info.events = next_global_ - info.first_global_position;
@@ -318,8 +345,12 @@ asio::awaitable<void> core::load_window(shared self) {
   }
   const std::lock_guard lock(self->mutex_);
   if (self->window_from_ >= self->window_to_) co_return;
+  // They are older than what was added meanwhile, and go before it.
+  repeat_window all(self->config_.repeat_window_events);
+  for (const auto& [id, global] : ids) all.add(id, global);
+  all.add_all(self->window_);
+  self->window_ = std::move(all);
   self->window_from_ = self->window_to_;
-  for (const auto& [id, global] : ids) self->window_.add(id, global);
 }
 
 asio::awaitable<event_store::opened> core::open(store_config options) {
@@ -345,11 +376,6 @@ asio::awaitable<event_store::opened> core::open(store_config options) {
       co_await log::close(made->log_);
     } catch (const boost::system::system_error&) {
       // What stopped the opening says more.
-  // They are older than what was added meanwhile, and go before it.
-  repeat_window all(self->config_.repeat_window_events);
-  for (const auto& [id, global] : ids) all.add(id, global);
-  all.add_all(self->window_);
-  self->window_ = std::move(all);
     }
     std::rethrow_exception(failure);
   }
