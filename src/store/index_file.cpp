@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cerrno>
 #include <deque>
 #include <string>
 #include <string_view>
@@ -34,8 +35,14 @@ asio::awaitable<index_file_ptr> index_file::open(std::shared_ptr<storage::storag
   if (bytes % page_bytes != 0 || pages == 0)
     throw index_damaged("index " + name + " does not consist of pages", name);
   page last;
-  const std::size_t got = co_await storage::read_at(*on, file, (pages - 1) * page_bytes,
-                                                    last.bytes.data(), page_bytes, name);
+  std::size_t got = 0;
+  try {
+    got = co_await storage::read_at(*on, file, (pages - 1) * page_bytes, last.bytes.data(),
+                                    page_bytes, name);
+  } catch (const boost::system::system_error& error) {
+    // What the device can't read any more is made again, like what it reads wrongly.
+    if (error.code() != boost::system::errc::io_error || segment_id == 0) throw;
+  }
   if (got != page_bytes) throw index_damaged("index " + name + " ends early", name);
   std::optional<index_footer> footer;
   try {
@@ -193,6 +200,9 @@ class page_fetch {
       read& each = *asked_[i];
       const index_file& file = *each.wish->file;
       const std::int64_t result = requests_[i].result;
+      // What the device can't read any more is made again, like what it reads wrongly; of no
+      // segment, it can't be.
+      if (result == -EIO && file.footer_.facts.segment_id != 0) file.damaged(each.wish->number, "the device can't read it");
       if (result < 0) {
         throw boost::system::system_error(
             boost::system::error_code(static_cast<int>(-result), boost::system::system_category()),
