@@ -8,7 +8,10 @@
 namespace nori::store {
 
 range_reader::range_reader(core::shared from, std::string stream, read_events how)
-    : core_(std::move(from)), range_(std::move(stream), std::move(how)), left_(range_.how.limit) {}
+    : core_(std::move(from)),
+      range_(std::move(stream), std::move(how)),
+      end_when_made_(core_->visible_end(range_.how.sees)),
+      left_(range_.how.limit) {}
 
 std::optional<std::uint64_t> range_reader::watermark() const noexcept {
   if (!begun_ || range_.end == 0) return std::nullopt;
@@ -36,7 +39,7 @@ void range_reader::extend(std::uint64_t end) {
 
 asio::awaitable<void> range_reader::begin() {
   const read_events& how = range_.how;
-  std::uint64_t end = core_->visible_end(how.sees);
+  std::uint64_t end = end_when_made_;
   if (how.as_of_position && *how.as_of_position < end) end = *how.as_of_position + 1;
   if (how.as_of_time) {
     const std::optional<std::uint64_t> last = co_await core::position_at(core_, *how.as_of_time);

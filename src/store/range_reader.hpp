@@ -42,6 +42,7 @@ class range_reader {
   event_range range_;
   std::size_t at_once_ = 256;
   bool begun_ = false;
+  const std::uint64_t end_when_made_;  ///< what is appended later is not seen
   std::uint64_t left_ = 0;  ///< of the limit
   // Where all events are wanted forwards, the log is read as it lies; otherwise the indexes say
   // where the events are.
