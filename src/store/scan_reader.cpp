@@ -8,6 +8,12 @@
 
 namespace nori::store {
 
+// What is not where it was may have been deleted since it was looked for.
+void scan_reader::throw_if_deleted(std::uint64_t global) const {
+  if (core_->first_global() <= global) return;
+  throw_error(errc::position_not_found, "event " + std::to_string(global) + " was deleted");
+}
+
 asio::awaitable<void> scan_reader::read(const event_range& range, std::size_t most,
                                         std::vector<recorded_event>& out) {
   while (out.empty() && next_ < range.end) {
@@ -19,6 +25,7 @@ asio::awaitable<void> scan_reader::read(const event_range& range, std::size_t mo
     }
     if (entries_.empty()) entries_ = co_await records_->next_batch();
     if (entries_.empty()) {
+      throw_if_deleted(next_);
       throw_error(errc::corruption,
                   "event " + std::to_string(next_) + " is missing: the log ends before it");
     }
@@ -34,6 +41,7 @@ asio::awaitable<void> scan_reader::read(const event_range& range, std::size_t mo
       if (found < next) {
         decoded_.pop_back();
       } else if (found > next) {
+        throw_if_deleted(next);
         throw_error(errc::corruption,
                     "event " + std::to_string(next) + " is missing before position " +
                         std::to_string(each.at.segment_id) + ":" + std::to_string(each.at.offset));

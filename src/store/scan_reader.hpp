@@ -34,6 +34,8 @@ class scan_reader {
                              std::vector<recorded_event>& out);
 
  private:
+  void throw_if_deleted(std::uint64_t global) const;
+
   core::shared core_;
   std::optional<reader> records_;
   std::span<const entry> entries_;  ///< read, and not looked at yet
