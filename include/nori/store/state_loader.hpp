@@ -83,8 +83,17 @@ class state_loader {
   asio::awaitable<found> advance(std::string stream, found from) const {
     const std::optional<std::uint64_t> head = co_await store_.head(stream);
     if (head == from.revision) co_return from;
-    read_events what;
-    co_return co_await read(std::move(stream), std::move(from), std::move(what));
+    bool gone = false;
+    try {
+      read_events what;
+      from = co_await read(stream, from, std::move(what));
+    } catch (const boost::system::system_error& error) {
+      if (error.code() != errc::position_not_found) throw;
+      gone = true;
+    }
+    // Events behind it were deleted: a snapshot may have them.
+    if (gone) from = co_await load(std::move(stream));
+    co_return from;
   }
 
   /// Whether a multiple of snapshot_every_events is among the next `count` events.
