@@ -133,7 +133,7 @@ class event_store {
   [[nodiscard]] asio::awaitable<std::optional<std::uint64_t>> head(std::string stream) const;
 
   /// Streams whose names begin with `prefix`, in the order of their names, from the first one
-  /// behind `after` on.
+  /// behind `after` on: `limit` of them, 100 000 at most.
   [[nodiscard]] asio::awaitable<std::vector<stream_head>> streams(std::string prefix,
                                                                   std::string after = {},
                                                                   std::size_t limit = 1000) const;
