@@ -247,10 +247,9 @@ asio::awaitable<std::optional<std::uint64_t>> derived_files::peek(std::string na
   const blocks image(format::block_bytes);
   const std::size_t got =
       co_await storage::read_at(in->files, file, 0, image.data(), image.size(), name);
-  const bool likely =
-      got == image.size() &&
-      std::memcmp(image.data(), derived_magic.data(), derived_magic.size()) == 0 &&
-      std::memcmp(image.data() + 16, in->log.data(), in->log.size()) == 0;
+  const bool likely = got == image.size() &&
+                      std::memcmp(image.data(), derived_magic.data(), derived_magic.size()) == 0 &&
+                      std::memcmp(image.data() + 16, in->log.data(), in->log.size()) == 0;
   if (!likely) co_return std::nullopt;
   co_return get<std::uint64_t>(image.data() + 32);
 }

@@ -202,7 +202,8 @@ class page_fetch {
       const std::int64_t result = requests_[i].result;
       // What the device can't read any more is made again, like what it reads wrongly; of no
       // segment, it can't be.
-      if (result == -EIO && file.footer_.facts.segment_id != 0) file.damaged(each.wish->number, "the device can't read it");
+      if (result == -EIO && file.footer_.facts.segment_id != 0)
+        file.damaged(each.wish->number, "the device can't read it");
       if (result < 0) {
         throw boost::system::system_error(
             boost::system::error_code(static_cast<int>(-result), boost::system::system_category()),

@@ -133,7 +133,7 @@ struct projector::state {
 
   bool running = false;
   bool loaded = false;
-  bool rebuild_begun = false;  ///< it was asked for, and is not what serves yet
+  bool rebuild_begun = false;                   ///< it was asked for, and is not what serves yet
   std::optional<std::uint64_t> saved;           ///< how far what is saved goes
   std::optional<clock::time_point> unsaved_at;  ///< when it began to lag behind
 };

@@ -43,7 +43,7 @@ class range_reader {
   std::size_t at_once_ = 256;
   bool begun_ = false;
   const std::uint64_t end_when_made_;  ///< what is appended later is not seen
-  std::uint64_t left_ = 0;  ///< of the limit
+  std::uint64_t left_ = 0;             ///< of the limit
   // Where all events are wanted forwards, the log is read as it lies; otherwise the indexes say
   // where the events are.
   std::optional<scan_reader> scan_;

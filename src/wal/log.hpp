@@ -290,7 +290,7 @@ class log : public std::enable_shared_from_this<log> {
     bool asked = false;  ///< somebody wants it to be durable
   };
   std::vector<batch_end> batch_ends_;  ///< oldest first
-  segment_ptr next_;  ///< prepared and ready to be begun, or null
+  segment_ptr next_;                   ///< prepared and ready to be begun, or null
   /// Segments that are being written or will be: front is where submitted() lies.
   std::vector<segment_ptr> writing_;
   /// An append that moves the head up to here wakes the strand.
@@ -298,10 +298,10 @@ class log : public std::enable_shared_from_this<log> {
   bool drive_posted_ = false;
   bool drive_wanted_ = false;  ///< posted for more than a timer
   storage::handler_memory_of<128> drive_memory_;
-  bool next_wanted_ = false;    ///< a next segment, from its request until it is there
+  bool next_wanted_ = false;  ///< a next segment, from its request until it is there
   /// Frames of an append that waits for nothing, for which the next segment had too few blocks.
   std::uint64_t next_frames_bytes_ = 0;
-  bool growth_wanted_ = false;  ///< more blocks for the newest segment
+  bool growth_wanted_ = false;                  ///< more blocks for the newest segment
   boost::system::error_code allocation_error_;  ///< why there is no next segment
   bool closing_ = false;
   bool closed_ = false;

@@ -315,8 +315,8 @@ void log::sync_completed(storage::io_request& request) noexcept {
   self.settle_on_strand();
 }
 
-// The head is the end of a batch. Where the log is never written up to its head, what somebody wants
-// to be durable is all that is known of where batches end.
+// The head is the end of a batch. Where the log is never written up to its head, what somebody
+// wants to be durable is all that is known of where batches end.
 void log::note_batch_end_locked(bool asked) noexcept {
   const stream_offset at = tail_.head();
   if (!batch_ends_.empty() && batch_ends_.back().at == at) {
@@ -353,9 +353,8 @@ void log::settle_on_strand() noexcept {
   wake_list wake;
   {
     const std::lock_guard lock(mutex_);
-    const auto passed = std::find_if(batch_ends_.begin(), batch_ends_.end(), [&](const auto& end) {
-      return end.at > commit_.durable();
-    });
+    const auto passed = std::find_if(batch_ends_.begin(), batch_ends_.end(),
+                                     [&](const auto& end) { return end.at > commit_.durable(); });
     if (passed != batch_ends_.begin()) {
       settled_ = std::prev(passed)->at;
       durable_sequence_ = std::prev(passed)->sequence;
