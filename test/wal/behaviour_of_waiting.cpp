@@ -436,6 +436,67 @@ BOOST_AUTO_TEST_CASE(a_warm_append_allocates_nothing) {
   }
 }
 
+// The next segment has too few blocks for the record, and nobody waits for more.
+BOOST_AUTO_TEST_CASE(try_append_gets_a_segment_that_is_large_enough) {
+  log_in_scratch log(fsync_policy::batch(milliseconds(5)));
+  log.options.segment_bytes_max = std::uint64_t{16} << 20;
+  log.options.buffer_bytes_max = std::size_t{8} << 20;
+  log.options.preallocate = false;
+  log.open();
+  const std::string value(2'000'000, 'v');
+  record_view what;
+  what.value = value;
+  bool accepted = false;
+  for (int i = 0; i < 200 && !accepted; ++i) {
+    accepted = log->try_append(what).has_value();
+    log.io.restart();
+    log.io.run_for(milliseconds(5));
+  }
+  BOOST_TEST(accepted);
+}
+
+BOOST_AUTO_TEST_CASE(each_of_two_who_close_hears_of_the_failure) {
+  faults faults;
+  log_in_scratch log(fsync_policy::os());
+  log.open(faults);
+  log.append("k", "v");
+  faults.fail(operation::sync, EIO, ".segment", 1, true);
+  faults.fail(operation::durable_write, EIO, ".segment", 1, true);
+  task<void> one(log.io.get_executor(), log->close());
+  task<void> two(log.io.get_executor(), log->close());
+  run_until(log.io, [&] { return one.done() && two.done(); });
+  BOOST_TEST(code_of([&] { one.get(); }) == errc::log_failed);
+  BOOST_TEST(code_of([&] { two.get(); }) == errc::log_failed);
+}
+
+// Two who delete, one always waiting for the other, leave the log time to make its next segments.
+BOOST_AUTO_TEST_CASE(deleting_again_and_again_does_not_hold_up_appends) {
+  log_in_scratch log(fsync_policy::always());
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  log.append("k", "v");
+  bool stop = false;
+  const auto delete_again = [](wal* in, const bool* stops) -> asio::awaitable<void> {
+    while (!*stops) co_await in->delete_segments_before(in->first_position());
+  };
+  const auto append_large = [](wal* to, std::size_t* appended) -> asio::awaitable<void> {
+    const std::string value(3000, 'v');
+    record_view what;
+    what.value = value;
+    for (; *appended < 200; ++*appended) co_await to->append(what);
+  };
+  std::size_t appended = 0;
+  task<void> one(log.io.get_executor(), delete_again(&*log, &stop));
+  task<void> two(log.io.get_executor(), delete_again(&*log, &stop));
+  task<void> appending(log.io.get_executor(), append_large(&*log, &appended));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  log.io.restart();
+  while (!appending.done() && std::chrono::steady_clock::now() < deadline) log.io.run_one();
+  BOOST_TEST(appended == 200u);
+  stop = true;
+  run_until(log.io, [&] { return one.done() && two.done() && appending.done(); });
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace nori::wal_test
