@@ -36,6 +36,7 @@ tail::tail(std::byte* ring, std::size_t ring_bytes, const log_settings& settings
 }
 
 void tail::begin_segment(std::uint64_t segment_id, std::uint64_t created_ns, bool reused_file) {
+  ended_ = false;
   const extent before = extents_.back();
   format::segment_header header;
   header.log = settings_.log;
@@ -90,11 +91,12 @@ tail::demand tail::demand_of(std::uint64_t frames_bytes) const noexcept {
       frames_bytes + (pending_epoch_ != 0 ? format::frame_header_bytes : 0);
   const std::uint64_t offset = active.end - active.base;
   // Segment 0 stands for a log without segments.
-  if (active.segment_id != 0 &&
+  if (active.segment_id != 0 && !ended_ &&
       offset + with_epoch + tail::marker_reserve_bytes <= settings_.segment_bytes_max) {
     return {with_epoch, false};
   }
-  const std::uint64_t padding = block_ceil(active.end) - active.end;
+  const stream_offset end = active.end + (lacks_frame() ? format::frame_header_bytes : 0);
+  const std::uint64_t padding = block_ceil(end) - active.end;
   return {padding + segment_header_bytes + frames_bytes, true};
 }
 

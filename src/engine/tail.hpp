@@ -70,12 +70,20 @@ class tail {
   /// Afterwards begin_segment takes no memory.
   void reserve_segment() { extents_.reserve(extents_.size() + 1); }
 
+  /// To be called before begin_segment: a segment without a frame can't have a successor.
+  void finish_segment() noexcept {
+    if (lacks_frame()) lay_pending_epoch(chain_.sequence);
+  }
+
   /// Seals the segment and begins the next one (or the first of a log) with its header.
   void begin_segment(std::uint64_t segment_id, std::uint64_t created_ns, bool reused_file = false);
 
   /// Takes over frames (or a whole header) that were laid before, as they are; with a
   /// `segment_id` other than the last extent's they begin that segment.
   void adopt(std::uint64_t segment_id, std::span<const std::byte> bytes, const chain_state& chain);
+
+  /// The next append begins a segment, whatever room there is in this one.
+  void end_segment() noexcept { ended_ = true; }
 
   /// The next append starts a new epoch with a frame of its own.
   void begin_epoch(std::uint32_t epoch) noexcept { pending_epoch_ = epoch; }
@@ -131,6 +139,10 @@ class tail {
  private:
   std::byte* lay(format::frame_kind kind, std::uint8_t flags, std::uint32_t length,
                  std::uint64_t durable_sequence) noexcept;
+  [[nodiscard]] bool lacks_frame() const noexcept {
+    return ended_ && chain_.last_frame == 0 && pending_epoch_ != 0 &&
+           extents_.back().segment_id != 0;
+  }
   void lay_pending_epoch(std::uint64_t durable_sequence) noexcept;
 
   void note_start(stream_offset frame) noexcept {
@@ -146,6 +158,7 @@ class tail {
   chain_state chain_;
   std::uint32_t seed_ = 0;
   std::uint32_t pending_epoch_ = 0;  ///< 0: none
+  bool ended_ = false;  ///< see end_segment()
   bool last_is_marker_ = false;
   bool begun_ = false;
 };

@@ -76,6 +76,7 @@ log::outcome log::make_room_locked(std::uint64_t frames_bytes) noexcept {
       request_next_segment_locked();
       return outcome::wait;
     }
+    tail_.finish_segment();
     const engine::extent& full = tail_.extents().back();
     if (!segments_.empty()) {
       segments_.newest()->end = full.end - full.base;

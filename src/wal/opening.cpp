@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -470,6 +471,11 @@ asio::awaitable<opened_parts> opening::assemble() {
       // What lies behind may be blocks that were never written, or a torn write.
       newest->filled = block_ceil(begin.offset);
       active = newest;
+      // What the segment's header allows is all that a reader of it takes for a record.
+      std::array<std::byte, segment_header_bytes> header{};
+      co_await reader.read(0, header.data(), header.size());
+      const std::uint64_t allowed = format::check_segment_header(header).header.record_bytes_max;
+      if (allowed < config_.record_bytes_max) tail.end_segment();
     }
   }
   if (adopts) {
