@@ -28,7 +28,10 @@ asio::awaitable<void> opening::salvage_from(std::uint64_t segment_id, std::uint6
   info.corruption_detected = true;
   info.clean_close = false;
   info.salvage_report.push_back(why);
-  // Newest first: a crash in between leaves a log that is damaged in the same place.
+  // What is cut off is kept aside first, then what follows it, the newest first, and the count of
+  // segments comes last: whoever opens the log after a crash in between is refused as before, or
+  // everything that was dropped is aside already.
+  if (segment_id != 0 && bytes > offset) co_await cut_aside(segment_id, offset, bytes);
   std::vector<std::uint64_t> later;
   for (const auto& file : catalog_.begun) {
     if (file.id > segment_id) later.push_back(file.id);
@@ -37,8 +40,6 @@ asio::awaitable<void> opening::salvage_from(std::uint64_t segment_id, std::uint6
     if (file.id > segment_id) later.push_back(file.id);
   }
   std::sort(later.rbegin(), later.rend());
-  identity_.last_segment_id = segment_id;
-  co_await write_identity(*files_, identity_);
   for (const std::uint64_t id : later) {
     co_await set_aside(format::segment_file_name(id), "dropped with what follows it");
   }
@@ -49,8 +50,13 @@ asio::awaitable<void> opening::salvage_from(std::uint64_t segment_id, std::uint6
   staging_.clear();
   if (!staged_.empty()) info.bytes_from_staging = 0;
   staged_.clear();
-  if (segment_id == 0 || bytes <= offset) co_return;
+  identity_.last_segment_id = segment_id;
+  co_await write_identity(*files_, identity_);
+}
 
+// Keeps [offset, bytes) of a segment aside, and cuts it off.
+asio::awaitable<void> opening::cut_aside(std::uint64_t segment_id, std::uint64_t offset,
+                                         std::uint64_t bytes) {
   const std::string name = format::segment_file_name(segment_id);
   const std::string aside = "salvaged-" + std::to_string(segment_id) + "-" +
                             std::to_string(offset) + "-" +

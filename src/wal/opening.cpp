@@ -66,9 +66,10 @@ asio::awaitable<void> opening::lock_directory() {
 }
 
 // `early` was read before the files were listed.
+// Where it is made anew, `files` lose those that say nothing of it.
 asio::awaitable<void> opening::read_identity(bool there,
                                              std::optional<format::identity_check> early,
-                                             const std::vector<engine::segment_file>& files) {
+                                             std::vector<engine::segment_file>& files) {
   const std::string name(format::identity_file_name);
   std::string damage = "the file \"" + name + "\" is missing";
   if (there) {
@@ -88,6 +89,12 @@ asio::awaitable<void> opening::read_identity(bool there,
   }
   if (!there && files.empty()) co_return;
   if (!salvages()) refuse_damage(damage);
+  for (const engine::segment_file& file : files) {
+    if (file.header.verdict != format::header_verdict::unsupported_version) continue;
+    throw_error(errc::unsupported_format, config_.dir.string() + ": " +
+                                              format::segment_file_name(file.id) +
+                                              " was written by a later version of nori");
+  }
   info.corruption_detected = true;
   info.salvage_report.push_back(damage + ": made anew from the segments");
   // The oldest valid segment says which log this is.
@@ -98,13 +105,20 @@ asio::awaitable<void> opening::read_identity(bool there,
     identity_there_ = true;
     break;
   }
+  keeps_staging_ = true;
   // What it counted is not known: whatever is there.
   identity_.last_segment_id = files.empty() ? 0 : files.back().id;
   if (!identity_there_) {
     identity_.log = random_log_id(*files_);
     identity_.first_segment_id = files.empty() ? 1 : files.front().id;
-    identity_there_ = true;
   }
+  // Those before the first that is valid were not deleted, as far as anybody knows.
+  while (!files.empty() && (!identity_there_ || files.front().id < identity_.first_segment_id)) {
+    co_await set_aside(format::segment_file_name(files.front().id), "its header is damaged");
+    files.erase(files.begin());
+  }
+  if (!identity_there_) identity_.last_segment_id = 0;
+  identity_there_ = true;
 }
 
 asio::awaitable<void> opening::take_stock() {
@@ -151,12 +165,7 @@ asio::awaitable<void> opening::take_stock() {
     for (const std::uint64_t id : catalog_.beyond) {
       co_await set_aside(format::segment_file_name(id), {});
     }
-    if (staging && !catalog_.beyond.empty()) {
-      // It goes on with what was set aside.
-      co_await set_aside(std::string(format::staging_file_name), {});
-      staging = false;
-    }
-    catalog_.unbegun.clear();
+    keeps_staging_ = true;
   }
   if (!catalog_.begun.empty()) {
     records_before_ = catalog_.begun.front().header.header.records_before;
@@ -408,6 +417,12 @@ asio::awaitable<void> opening::find_end() {
       co_await salvage_from(end_.segment_id, end_.offset, bytes, what);
       break;
     }
+  }
+  if (keeps_staging_ && !staging_.empty()) {
+    // What of it continues what is left belongs there; the rest may be of what was set aside.
+    co_await keep_staged();
+    co_await set_aside(std::string(format::staging_file_name), {});
+    staging_.clear();
   }
 }
 

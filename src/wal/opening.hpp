@@ -56,7 +56,7 @@ class opening {
   asio::awaitable<void> lock_directory();
   asio::awaitable<void> take_stock();
   asio::awaitable<void> read_identity(bool there, std::optional<format::identity_check> early,
-                                      const std::vector<engine::segment_file>& files);
+                                      std::vector<engine::segment_file>& files);
   asio::awaitable<void> verify_sealed();
   asio::awaitable<void> verify_sealed_end(const engine::segment_file& sealed,
                                           const format::segment_header& next, bool whole);
@@ -64,6 +64,8 @@ class opening {
   void follow_staging(const engine::chain_scanner& scanner);
   asio::awaitable<void> salvage_from(std::uint64_t segment_id, std::uint64_t offset,
                                      std::uint64_t bytes, std::string why);
+  asio::awaitable<void> cut_aside(std::uint64_t segment_id, std::uint64_t offset,
+                                  std::uint64_t bytes);
   asio::awaitable<void> set_aside(std::string name, std::string why);
   asio::awaitable<void> carry_pieces();
   asio::awaitable<void> keep_staged();
@@ -82,6 +84,7 @@ class opening {
   bool identity_there_ = false;
   engine::catalog catalog_;
   std::vector<std::byte> staging_;  ///< twice over, so that no frame wraps
+  bool keeps_staging_ = false;  ///< salvage: it may hold what is not in the log any more
   std::vector<staged_piece> staged_;
   log_end end_;
   std::uint64_t records_before_ = 0;  ///< in deleted segments
