@@ -27,6 +27,8 @@ namespace {
 
 constexpr std::size_t copy_piece_bytes = std::size_t{1} << 20;
 constexpr std::string_view copied_segment_tmp = "copy.tmp";
+// Whoever opens the copy to write to it removes this: it is the beginning of another log then.
+constexpr std::string_view copy_mark = "is-a-copy.tmp";
 
 class copying {
  public:
@@ -42,6 +44,7 @@ class copying {
     throw_error(errc::invalid_config, dir_.string() + " " + what);
   }
   asio::awaitable<void> take_stock();
+  asio::awaitable<storage::file_ptr> open_source(segment_ptr what);
   asio::awaitable<format::segment_header> header_of(segment_ptr what, header_bytes* bytes);
   asio::awaitable<engine::chain_scanner> scan_copy(std::string name, format::segment_header header,
                                                    std::uint64_t limit);
@@ -62,6 +65,7 @@ class copying {
   std::shared_ptr<storage::storage> to_;
   std::optional<format::log_identity> identity_;
   std::vector<std::uint64_t> ids_there_;
+  bool marked_ = false;
   std::uint64_t done_ = 0;
   std::uint64_t total_ = 0;
   copied_log result_;
@@ -76,16 +80,30 @@ asio::awaitable<void> copying::take_stock() {
       if (check.verdict != format::header_verdict::valid) refuse("has a damaged log");
       if (check.identity.log != from_->id()) refuse("has another log: choose a new directory");
       identity_ = check.identity;
+    } else if (entry.name == copy_mark) {
+      marked_ = true;
     } else if (entry.name == format::staging_file_name) {
       refuse("has a log that was written to: choose a new directory");
     }
   }
   std::sort(ids_there_.begin(), ids_there_.end());
   if (!identity_ && !ids_there_.empty()) refuse("has segments of an unknown log");
+  if (!marked_ && !ids_there_.empty()) {
+    refuse("has a log that was opened for writing: choose a new directory");
+  }
+}
+
+asio::awaitable<storage::file_ptr> copying::open_source(segment_ptr what) {
+  try {
+    co_return co_await from_->open_for_reading(what, storage::open_mode::read);
+  } catch (const system_error& error) {
+    if (!storage::is_missing(error)) throw;
+  }
+  throw_error(errc::position_not_found, what->name + " was deleted");
 }
 
 asio::awaitable<format::segment_header> copying::header_of(segment_ptr what, header_bytes* bytes) {
-  const storage::file_ptr file = co_await from_->open_for_reading(what, storage::open_mode::read);
+  const storage::file_ptr file = co_await open_source(what);
   co_await read_visible_bytes(from_, what, file, 0, bytes->data(), bytes->size());
   const auto check = format::check_segment_header(*bytes);
   if (check.verdict != format::header_verdict::valid || check.header.segment_id != what->id ||
@@ -118,14 +136,28 @@ asio::awaitable<engine::chain_scanner> copying::scan_copy(std::string name,
   co_return scanner;
 }
 
-// Whether what is there ends where `first`, the oldest segment that the log still has, begins.
-asio::awaitable<bool> copying::continues_copy(format::segment_header first) {
-  const std::string name = format::segment_file_name(first.segment_id - 1);
-  const engine::segment_file before = co_await look_at_segment(*to_, first.segment_id - 1, 0);
-  const format::header_check& check = before.header;
-  if (check.verdict != format::header_verdict::valid) co_return false;
-  const engine::chain_scanner scanner = co_await scan_copy(name, check.header, first.previous_end);
-  co_return scanner.offset() == first.previous_end&& scanner.chain().crc == first.previous_crc;
+// Whether what is there of before `next`, the oldest segment that the log still has, is whole and
+// leads up to it. Newest first: each says how the one before it ends.
+asio::awaitable<bool> copying::continues_copy(format::segment_header next) {
+  const std::uint64_t oldest = next.segment_id;
+  for (auto id = ids_there_.rbegin(); id != ids_there_.rend(); ++id) {
+    if (*id >= oldest) continue;
+    if (*id < identity_->first_segment_id) break;
+    if (*id + 1 != next.segment_id) co_return false;
+    const engine::segment_file before = co_await look_at_segment(*to_, *id, 0);
+    const format::header_check& check = before.header;
+    if (check.verdict != format::header_verdict::valid || check.header.log != from_->id() ||
+        check.header.segment_id != *id) {
+      co_return false;
+    }
+    const engine::chain_scanner scanner =
+        co_await scan_copy(format::segment_file_name(*id), check.header, next.previous_end);
+    if (scanner.offset() != next.previous_end || scanner.chain().crc != next.previous_crc) {
+      co_return false;
+    }
+    next = check.header;
+  }
+  co_return next.segment_id == std::min(oldest, identity_->first_segment_id);
 }
 
 // Whether an earlier copy has all of a sealed segment, as `next` says that it ends: a power cut may
@@ -182,8 +214,7 @@ asio::awaitable<void> copying::copy(segment_ptr what, std::uint64_t end, bool se
   const std::string tmp(copied_segment_tmp);
   co_await remove_if_there(*to_, tmp);
   {
-    const storage::file_ptr source =
-        co_await from_->open_for_reading(what, storage::open_mode::read);
+    const storage::file_ptr source = co_await open_source(what);
     const storage::file_ptr target = co_await to_->open(tmp, storage::open_mode::create);
     co_await write_pieces(what, source, target, end);
     co_await storage::sync(*to_, target, tmp);
@@ -242,17 +273,23 @@ asio::awaitable<copied_log> copying::perform() {
     if (identity_->first_segment_id == 0) identity_->first_segment_id = 1;
     // Whatever comes of this, the directory says which log it is a copy of.
     co_await write_identity(*to_, *identity_);
-  } else if (!pieces.empty() && !ids_there_.empty()) {
-    const std::uint64_t oldest = pieces.front().what->id;
-    bool continues = oldest <= ids_there_.back();
-    if (oldest == ids_there_.back() + 1) {
-      header_bytes bytes{};
-      const format::segment_header header = co_await header_of(pieces.front().what, &bytes);
-      continues = co_await continues_copy(header);
-    }
+  } else if (!pieces.empty() && ids_there_.empty()) {
+    // Nothing had been begun when it was copied before.
+    identity_->first_segment_id = pieces.front().what->id;
+    co_await write_identity(*to_, *identity_);
+  } else if (!pieces.empty()) {
+    header_bytes bytes{};
+    const format::segment_header oldest = co_await header_of(pieces.front().what, &bytes);
+    const bool continues = co_await continues_copy(oldest);
     if (!continues) {
-      refuse("lacks segments that the log has deleted since: begin a copy in a new directory");
+      refuse("lacks segments that the log has deleted since, or what is there of them is not what "
+             "the log had: begin a copy in a new directory");
     }
+  }
+  if (!marked_) {
+    co_await remove_if_there(*to_, std::string(copy_mark));
+    static_cast<void>(co_await to_->open(std::string(copy_mark), storage::open_mode::create));
+    co_await to_->sync_directory();
   }
   for (std::size_t i = 0; i != pieces.size(); ++i) {
     const piece& each = pieces[i];
