@@ -182,6 +182,9 @@ asio::awaitable<void> opening::open_retired(bool there) {
     }
     co_return;
   }
+  // A deletion that a crash came before, or one after what was restored: all events are there, and
+  // the file may know revisions of others.
+  if (!segments.empty() && !deleted) co_return;
   core_->retired_ = co_await try_open(name, 0);
   if (!core_->retired_ && deleted && core_->config_.log.recovery == recovery_mode::strict) {
     throw_error(errc::corruption, core_->config_.log.dir.string() + ": " + name +
