@@ -271,6 +271,8 @@ asio::awaitable<void> cursor::enter(log::view into) {
     }
     if (check.verdict != format::header_verdict::valid ||
         check.header.segment_id != into.segment->id) {
+      const bool gone = co_await was_deleted();
+      if (gone) throw_error(errc::position_not_found, segment_->name + " was deleted");
       throw_damaged("the segment's header is damaged");
     }
     const format::segment_header& header = check.header;
@@ -369,7 +371,29 @@ asio::awaitable<void> cursor::doubt() {
                   "position " + text_of(at_) + ": no record starts there");
     }
   }
+  const bool gone = co_await was_deleted();
+  if (gone) throw_error(errc::position_not_found, segment_->name + " was deleted");
   throw_damaged("damaged data");
+}
+
+// Whoever only reads a log is not waited for: another process may have deleted the segment, and used
+// its file again, while it was read.
+asio::awaitable<bool> cursor::was_deleted() {
+  if (log_->config().access != access::read_only) co_return false;
+  try {
+    const storage::file_ptr file =
+        co_await log_->open_for_reading(segment_, storage::open_mode::read);
+    std::array<std::byte, format::segment_header_bytes> bytes{};
+    const std::size_t got = co_await storage::read_at(log_->files(), file, 0, bytes.data(),
+                                                      bytes.size(), segment_->name);
+    const auto check = format::check_segment_header({bytes.data(), got});
+    // A file that is about to be used again has a header of zeros.
+    co_return check.verdict == format::header_verdict::zero ||
+        (check.verdict == format::header_verdict::valid &&
+         check.header.segment_id != segment_->id);
+  } catch (const boost::system::system_error& error) {
+    co_return storage::is_missing(error);
+  }
 }
 
 // Whether following the frames from the start of the segment comes by `where`.
