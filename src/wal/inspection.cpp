@@ -71,6 +71,11 @@ class inspection {
   asio::awaitable<std::uint64_t> records_in(std::uint64_t segment_id);
   asio::awaitable<void> tell_of_staged();
   std::string own_damage(const engine::segment_file& file) const;
+  // Where opening does not refuse, the header of a segment behind the end is an unfinished write.
+  bool was_not_begun(const engine::segment_file& file) const noexcept {
+    return file.header.verdict == header_verdict::zero ||
+           (end_ && file.id > end_->segment_id && file.header.verdict != header_verdict::valid);
+  }
 
   const std::filesystem::path dir_;
   const inspect_options options_;
@@ -126,7 +131,7 @@ asio::awaitable<void> inspection::take_stock() {
   std::sort(found_.begin(), found_.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   // Segments are begun in order: behind the newest that says what it is, none was. Without that
   // one the identity is all there is to go by.
-  while (!found_.empty() && found_.back().header.verdict == header_verdict::zero) found_.pop_back();
+  while (!found_.empty() && was_not_begun(found_.back())) found_.pop_back();
   if (!identity_) {
     const auto valid = std::find_if(found_.begin(), found_.end(), [](const auto& file) {
       return file.header.verdict == header_verdict::valid;
