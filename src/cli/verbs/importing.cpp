@@ -89,11 +89,15 @@ class importer {
   asio::awaitable<void> take(const object* line);
   asio::awaitable<void> take(const record* what, bool batch_continues);
   asio::awaitable<void> finish();
+  /// What was taken is durable; a batch that has not ended is not taken.
+  asio::awaitable<void> stop_here();
+  [[nodiscard]] bool in_batch() const noexcept { return !batch_.empty(); }
 
   std::uint64_t taken = 0;
   std::uint64_t repeated = 0;
 
  private:
+  asio::awaitable<void> check_no_events();
   asio::awaitable<void> open_log();
   asio::awaitable<void> open_store();
   asio::awaitable<void> append_batch();
@@ -108,7 +112,20 @@ class importer {
   std::shared_ptr<event_time> now_ = std::make_shared<event_time>();
 };
 
+// A record that is no event would make an event store of no use.
+asio::awaitable<void> importer::check_no_events() {
+  try {
+    const source in = co_await open_for_reading(dir_);
+    if (!in.has_events()) co_return;
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != boost::system::errc::no_such_file_or_directory) throw;
+    co_return;
+  }
+  throw stop(status_failed, dir_ + " is an event store, and these are records");
+}
+
 asio::awaitable<void> importer::open_log() {
+  co_await check_no_events();
   config how(dir_);
   how.fsync = fsync_policy::os();
   wal::opened opened = co_await wal::open(how);
@@ -190,6 +207,14 @@ asio::awaitable<void> importer::finish() {
   if (store_) co_await store_->close();
 }
 
+asio::awaitable<void> importer::stop_here() {
+  batch_.clear();
+  try {
+    co_await finish();
+  } catch (const boost::system::system_error&) {  // NOLINT: what was refused says more
+  }
+}
+
 // How many bytes standard input will have nobody knows: then `total` is 0, and no progress is
 // shown.
 asio::awaitable<void> import_lines(std::istream* from, importer* into, std::uint64_t total,
@@ -197,6 +222,7 @@ asio::awaitable<void> import_lines(std::istream* from, importer* into, std::uint
   std::string line;
   std::uint64_t done = 0;
   std::uint64_t number = 0;
+  std::uint64_t whole = 0;  // the last line that ends a batch
   while (std::getline(*from, line)) {
     ++number;
     done += line.size() + 1;
@@ -222,9 +248,17 @@ asio::awaitable<void> import_lines(std::istream* from, importer* into, std::uint
     } catch (const std::exception& error) {
       refused = error.what();
     }
-    if (refused.empty()) continue;
+    if (refused.empty()) {
+      if (!into->in_batch()) whole = number;
+      continue;
+    }
+    co_await into->stop_here();
+    const std::string again = std::to_string(whole + 1);
     throw stop(status, "line " + std::to_string(number) + ": " + refused,
-               "the lines before it are imported; mend it, and import again from there on");
+               whole + 1 == number
+                   ? "the lines before it are imported; mend it, and import again from there on"
+                   : "the lines before line " + again + ", where its batch begins, are imported; " +
+                         "mend it, and import again from line " + again + " on");
   }
 }
 
