@@ -174,12 +174,19 @@ asio::awaitable<void> inspection::judge(std::size_t index) {
   const engine::segment_file& file = found_[index];
   std::uint64_t expected = identity_ ? identity_->first_segment_id : file.id;
   if (index != 0) expected = found_[index - 1].id + 1;
+  // A file of any name may lie there: a larger gap is told of once.
+  constexpr std::uint64_t gaps_max = 1000;
   for (; expected < file.id; ++expected) {
+    const std::uint64_t more = file.id - 1 - expected;
+    if (more >= gaps_max) expected = file.id - 1;
     segment_report& gap = report_.segments.emplace_back();
     gap.id = expected;
     gap.file = format::segment_file_name(expected);
     gap.state = segment_state::missing;
     gap.detail = "there is no such file";
+    if (more >= gaps_max) {
+      gap.detail += ", nor any of the " + std::to_string(more) + " before it";
+    }
   }
   segment_report of;
   of.id = file.id;
