@@ -335,7 +335,7 @@ asio::awaitable<void> opening::find_end() {
     frame_bytes_max = format::frame_bytes(
         std::min<std::uint64_t>(header.record_bytes_max, record_bytes_highest) + 128);
     engine::chain_scanner scanner(seed, chain_before(header), segment_header_bytes, newest.bytes);
-    co_await active->scan(scanner);
+    const format::frame_verdict stopped = co_await active->scan(scanner);
     ++info.segments_scanned;
     last = scanner.last_batch();
     scanned = scanner;
@@ -347,6 +347,11 @@ asio::awaitable<void> opening::find_end() {
     if (!staging_.empty()) {
       follow_staging(scanner);
       if (!staged_.empty()) batch_open = false;
+    }
+    if (stopped == format::frame_verdict::bad_header && staged_.empty()) {
+      throw_error(errc::unsupported_format,
+                  config_.dir.string() + ": " + name + " offset " +
+                      std::to_string(scanner.offset()) + " was written by a later version of nori");
     }
   } else if (!staging_.empty()) {
     const engine::chain_scanner nothing(0, {}, 0, 0);
@@ -383,7 +388,8 @@ asio::awaitable<void> opening::find_end() {
     // Newer segments first: most likely it is the newest that the ring still holds.
     const std::uint64_t newest =
         catalog_.unbegun.empty() ? end_.segment_id : catalog_.unbegun.back().id;
-    for (std::uint64_t id = newest; id != 0 && id >= end_.segment_id && proof_at.empty(); --id) {
+    const std::uint64_t oldest = std::max(end_.segment_id, identity_.first_segment_id);
+    for (std::uint64_t id = newest; id != 0 && id >= oldest && proof_at.empty(); --id) {
       const std::uint32_t its_seed = format::segment_seed(identity_.log, id);
       if (engine::find_proof(staging_, its_seed, missing, reach_bytes))
         proof_at = "the staging file";
