@@ -115,7 +115,7 @@ asio::awaitable<void> write_header_again(storage::storage& files, segment_file_r
 }  // namespace
 
 // Writes what only the staging file held into its segment.
-asio::awaitable<void> opening::carry_pieces() {
+asio::awaitable<void> opening::carry_pieces(bool keeps_rest) {
   if (!staged_.empty() && !catalog_.begun.empty() &&
       staged_.front().segment_id != catalog_.begun.back().id) {
     // It goes on with the next segment, whose header says that this one is whole: it must be, and
@@ -144,7 +144,15 @@ asio::awaitable<void> opening::carry_pieces() {
     std::memset(blocks.get(), 0, bytes);
     if (begin != piece.offset) co_await reader.read(begin, blocks.get(), format::block_bytes);
     std::memcpy(blocks.get() + (piece.offset - begin), staging_.data() + piece.from, piece.bytes);
-    std::memset(blocks.get() + (end - begin), 0, bytes - (end - begin));
+    if (keeps_rest && end % format::block_bytes != 0) {
+      // What lies behind it in its block may be all that is left of a record.
+      const unique_blocks last = allocate_blocks(format::block_bytes);
+      co_await reader.read(block_floor(end), last.get(), format::block_bytes);
+      const std::uint64_t used = end - block_floor(end);
+      std::memcpy(blocks.get() + (end - begin), last.get() + used, format::block_bytes - used);
+    } else {
+      std::memset(blocks.get() + (end - begin), 0, bytes - (end - begin));
+    }
     co_await storage::write_at(*files_, to, begin, blocks.get(), bytes, true, name);
     co_await storage::sync(*files_, to, name);
   }
@@ -153,7 +161,7 @@ asio::awaitable<void> opening::carry_pieces() {
 // What the staging file holds before the damage is kept where it belongs: from then on the log ends
 // in its files.
 asio::awaitable<void> opening::keep_staged() {
-  co_await carry_pieces();
+  co_await carry_pieces(true);
   for (const staged_piece& piece : staged_) {
     const std::string name = format::segment_file_name(piece.segment_id);
     const storage::file_ptr file = co_await files_->open(name, storage::open_mode::read);
@@ -174,7 +182,7 @@ asio::awaitable<void> opening::keep_staged() {
 // Writes what only the staging file held into its segment, and makes sure that the device has
 // everything that recovery counts: after a failed sync the page cache may claim more than it does.
 asio::awaitable<void> opening::carry_staged() {
-  co_await carry_pieces();
+  co_await carry_pieces(false);
   if (end_.segment_id == 0) co_return;
   // The mark of a clean close may be readable and not durable, too. The last block is written
   // again, and zeros over the first frame that was cut off, also where it starts a block: what is

@@ -67,7 +67,7 @@ class opening {
   asio::awaitable<void> cut_aside(std::uint64_t segment_id, std::uint64_t offset,
                                   std::uint64_t bytes);
   asio::awaitable<void> set_aside(std::string name, std::string why);
-  asio::awaitable<void> carry_pieces();
+  asio::awaitable<void> carry_pieces(bool keeps_rest);
   asio::awaitable<void> keep_staged();
   asio::awaitable<void> carry_staged();
   asio::awaitable<void> clear_up();
