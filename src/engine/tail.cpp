@@ -36,6 +36,7 @@ tail::tail(std::byte* ring, std::size_t ring_bytes, const log_settings& settings
 }
 
 void tail::begin_segment(std::uint64_t segment_id, std::uint64_t created_ns, bool reused_file) {
+  chain_anew();
   ended_ = false;
   const extent before = extents_.back();
   format::segment_header header;
@@ -111,6 +112,7 @@ std::uint64_t tail::frames_bytes_highest() const noexcept {
 
 std::byte* tail::lay(frame_kind kind, std::uint8_t flags, std::uint32_t length,
                      std::uint64_t durable_sequence) noexcept {
+  chain_anew();
   extent& active = extents_.back();
   std::byte* at = ring_at(active.end);
   frame_header header;
@@ -163,9 +165,38 @@ void tail::cancel(stream_offset from, stream_offset to) noexcept {
   assert(from < to && to <= head());
   auto where =
       std::find_if(extents_.begin(), extents_.end(), [&](const extent& e) { return from < e.end; });
+  std::uint64_t cancelled = 0;
+  for (stream_offset at = from; at < to;) {
+    if (at == where->end) {
+      at = (++where)->base + segment_header_bytes;
+      take_records_before(*where, cancelled);
+      continue;
+    }
+    frame_header header = format::load_frame_header(ring_at(at));
+    if (header.kind == frame_kind::record) ++cancelled;
+    header.kind = frame_kind::filler;
+    header.flags = 0;
+    format::seal_frame(ring_at(at), header, format::segment_seed(settings_.log, where->segment_id));
+    at += frame_bytes(header.length);
+  }
+  for (++where; where != extents_.end(); ++where) take_records_before(*where, cancelled);
+  chain_.records -= cancelled;
+  unchained_from_ = std::min(unchained_from_, from);
+}
+
+void tail::take_records_before(const extent& of, std::uint64_t cancelled) noexcept {
+  const std::span<const std::byte> bytes{ring_at(of.base), segment_header_bytes};
+  format::segment_header header = format::check_segment_header(bytes).header;
+  header.records_before -= cancelled;
+  format::store_segment_header(ring_at(of.base), header);
+}
+
+void tail::chain_from(stream_offset from) noexcept {
+  unchained_from_ = std::numeric_limits<stream_offset>::max();
+  auto where =
+      std::find_if(extents_.begin(), extents_.end(), [&](const extent& e) { return from < e.end; });
   std::uint32_t seed = format::segment_seed(settings_.log, where->segment_id);
   std::uint32_t crc = format::load_frame_header(ring_at(from)).previous_crc;
-  std::uint64_t cancelled = 0;
   for (stream_offset at = from;;) {
     if (at == where->end) {
       if (++where == extents_.end()) break;
@@ -173,24 +204,17 @@ void tail::cancel(stream_offset from, stream_offset to) noexcept {
       const std::span<const std::byte> bytes{ring_at(where->base), segment_header_bytes};
       format::segment_header header = format::check_segment_header(bytes).header;
       header.previous_crc = crc;
-      header.records_before -= cancelled;
       format::store_segment_header(ring_at(where->base), header);
       seed = format::segment_seed(settings_.log, where->segment_id);
       at = where->base + segment_header_bytes;
       continue;
     }
     frame_header header = format::load_frame_header(ring_at(at));
-    if (at < to) {
-      if (header.kind == frame_kind::record) ++cancelled;
-      header.kind = frame_kind::filler;
-      header.flags = 0;
-    }
     header.previous_crc = crc;
     crc = format::seal_frame(ring_at(at), header, seed);
     at += frame_bytes(header.length);
   }
   chain_.crc = crc;
-  chain_.records -= cancelled;
 }
 
 stream_offset tail::cut_by(stream_offset to) const noexcept {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -107,9 +108,16 @@ class tail {
     return format::frame_header_bytes * (pending_epoch_ != 0 ? 2 : 1);
   }
 
-  /// Turns the frames in [from, to), which are not submitted, into fillers, and chains all frames
-  /// from there on anew. Linear in what lies between `from` and the head.
+  /// Turns the frames in [from, to), which are not submitted, into fillers. What lies behind them
+  /// is chained anew by the next frame that is laid, or by chain_anew(): once for many.
   void cancel(stream_offset from, stream_offset to) noexcept;
+  /// To be called before anything that was laid is written. Linear in what lies between the first
+  /// frame that was cancelled and the head.
+  void chain_anew() noexcept {
+    if (unchained_from_ < head()) [[unlikely]] {
+      chain_from(unchained_from_);
+    }
+  }
 
   /// Where the frame (or the segment's header) begins that a write up to `to` cuts; `to` itself
   /// where it ends with a frame. What lies before `to` must still be in the ring, and `to` must be
@@ -120,6 +128,7 @@ class tail {
   void forget(stream_offset before);
 
   [[nodiscard]] stream_offset head() const noexcept { return extents_.back().end; }
+  /// Its crc counts after chain_anew() alone.
   [[nodiscard]] const chain_state& chain() const noexcept { return chain_; }
   [[nodiscard]] const std::vector<extent>& extents() const noexcept { return extents_; }
   /// The extent that the byte at `at` belongs to (at the head: the last one).
@@ -144,6 +153,9 @@ class tail {
            extents_.back().segment_id != 0;
   }
   void lay_pending_epoch(std::uint64_t durable_sequence) noexcept;
+  void chain_from(stream_offset from) noexcept;
+  /// Of a segment behind records that were cancelled.
+  void take_records_before(const extent& of, std::uint64_t cancelled) noexcept;
 
   void note_start(stream_offset frame) noexcept {
     last_starts_[frame / format::block_bytes % last_starts_.size()] = frame;
@@ -156,9 +168,11 @@ class tail {
   log_settings settings_;
   std::vector<extent> extents_;
   chain_state chain_;
+  /// The first frame that was cancelled and not chained anew.
+  stream_offset unchained_from_ = std::numeric_limits<stream_offset>::max();
   std::uint32_t seed_ = 0;
   std::uint32_t pending_epoch_ = 0;  ///< 0: none
-  bool ended_ = false;  ///< see end_segment()
+  bool ended_ = false;               ///< see end_segment()
   bool last_is_marker_ = false;
   bool begun_ = false;
 };

@@ -282,8 +282,9 @@ asio::awaitable<copied_log> copying::perform() {
     const format::segment_header oldest = co_await header_of(pieces.front().what, &bytes);
     const bool continues = co_await continues_copy(oldest);
     if (!continues) {
-      refuse("lacks segments that the log has deleted since, or what is there of them is not what "
-             "the log had: begin a copy in a new directory");
+      refuse(
+          "lacks segments that the log has deleted since, or what is there of them is not what "
+          "the log had: begin a copy in a new directory");
     }
   }
   if (!marked_) {

@@ -376,8 +376,8 @@ asio::awaitable<void> cursor::doubt() {
   throw_damaged("damaged data");
 }
 
-// Whoever only reads a log is not waited for: another process may have deleted the segment, and used
-// its file again, while it was read.
+// Whoever only reads a log is not waited for: another process may have deleted the segment, and
+// used its file again, while it was read.
 asio::awaitable<bool> cursor::was_deleted() {
   if (log_->config().access != access::read_only) co_return false;
   try {
@@ -389,8 +389,7 @@ asio::awaitable<bool> cursor::was_deleted() {
     const auto check = format::check_segment_header({bytes.data(), got});
     // A file that is about to be used again has a header of zeros.
     co_return check.verdict == format::header_verdict::zero ||
-        (check.verdict == format::header_verdict::valid &&
-         check.header.segment_id != segment_->id);
+        (check.verdict == format::header_verdict::valid && check.header.segment_id != segment_->id);
   } catch (const boost::system::system_error& error) {
     co_return storage::is_missing(error);
   }

@@ -84,6 +84,7 @@ void log::drive_on_strand() noexcept {
     {
       const std::lock_guard lock(mutex_);
       if (failure_ || abandoned_ || writing_.empty()) break;
+      tail_.chain_anew();
       const auto& extents = tail_.extents();
       auto extent = std::find_if(extents.begin(), extents.end(), [&](const engine::extent& e) {
         return e.segment_id == writing_.front()->id;

@@ -349,9 +349,9 @@ asio::awaitable<void> opening::find_end() {
       if (!staged_.empty()) batch_open = false;
     }
     if (stopped == format::frame_verdict::bad_header && staged_.empty()) {
-      throw_error(errc::unsupported_format,
-                  config_.dir.string() + ": " + name + " offset " +
-                      std::to_string(scanner.offset()) + " was written by a later version of nori");
+      throw_error(errc::unsupported_format, config_.dir.string() + ": " + name + " offset " +
+                                                std::to_string(scanner.offset()) +
+                                                " was written by a later version of nori");
     }
   } else if (!staging_.empty()) {
     const engine::chain_scanner nothing(0, {}, 0, 0);

@@ -249,6 +249,7 @@ inline void crash_log::cancel() {
 }
 
 inline void crash_log::drive() {
+  tail_->chain_anew();
   while (!writing_.empty()) {
     const auto& extents = tail_->extents();
     const auto segment = std::find_if(extents.begin(), extents.end(), [&](const extent& e) {

@@ -30,6 +30,7 @@ struct memory_log {
         end(ring->data(), ring->bytes(), settings_with(segment_bytes_max), 0, 0, {}) {}
 
   void submit() {
+    end.chain_anew();
     copy_out(end, submitted, end.head(), written);
     submitted = end.head();
     end.forget(submitted - std::min<std::uint64_t>(submitted, ring->bytes()));

@@ -478,6 +478,134 @@ BOOST_DATA_TEST_CASE(what_is_appended_while_a_log_is_opened_for_reading_is_no_da
   BOOST_TEST(run(log.io, read_rest(&all)).size() == opened.recovered.valid_records);
 }
 
+// The limit is raised between two lives, in the midst of a segment.
+BOOST_AUTO_TEST_CASE(a_record_that_a_raised_limit_allows_can_be_read) {
+  log_in_scratch log;
+  log.options.buffer_bytes_max = buffer_bytes_lowest;
+  log.open();
+  log.append("key", "value");
+  log.close();
+  log.options.buffer_bytes_max = std::size_t{1} << 20;
+  log.open();
+  const std::string large(100'000, 'l');
+  log.append("large", large);
+  log.append("key", "value");
+  log.close();
+  log.open();
+  const auto code = code_of([&] {
+    const auto all = log.read_all();
+    BOOST_TEST(all.size() == 3u);
+  });
+  BOOST_TEST(!code, code.message());
+}
+
+BOOST_AUTO_TEST_CASE(any_limits_of_any_life_lose_nothing) {
+  random_source random;
+  for (std::size_t round = 0; round < scaled(40); ++round) {
+    log_in_scratch log;
+    std::vector<found> all;
+    std::string history;
+    for (int life = 0; life < 6; ++life) {
+      log.options.segment_bytes_max = small_segment << random.below(4);
+      log.options.buffer_bytes_max = buffer_bytes_lowest << random.below(5);
+      const std::size_t most = std::min<std::uint64_t>(log.options.buffer_bytes_max / 2,
+                                                       log.options.segment_bytes_max / 2);
+      log.options.record_bytes_max = random.below(2) == 0 ? 0 : 1 + random.below(most);
+      log.options.preallocate = random.below(2) == 0;
+      log.options.fsync = policies()[random.below(3)].fsync;
+      log.options.verify =
+          random.below(2) == 0 ? verification::everything : verification::active_segment;
+      history += " | segment " + std::to_string(log.options.segment_bytes_max) + " buffer " +
+                 std::to_string(log.options.buffer_bytes_max) + " record " +
+                 std::to_string(log.options.record_bytes_max) + " policy " +
+                 std::to_string(static_cast<int>(log.options.fsync.which()));
+      BOOST_TEST_CONTEXT(history) {
+        {
+          config beside(log.options);
+          beside.access = access::read_only;
+          beside.buffer_bytes_max = buffer_bytes_lowest;
+          beside.record_bytes_max = 0;
+          if (life != 0) {
+            wal::opened only = run(log.io, wal::open(beside));
+            reader reading = only.log.read_from(position{});
+            BOOST_REQUIRE(run(log.io, read_rest(&reading)) == all);
+          }
+        }
+        const recovery_info info = log.open();
+        BOOST_REQUIRE_EQUAL(info.valid_records, all.size());
+        BOOST_REQUIRE(log.read_all() == all);
+        const std::size_t limit = log->config().record_bytes_max;
+        for (std::size_t i = random.below(30); i != 0; --i) {
+          const std::size_t bytes = random.below(4) == 0
+                                        ? random.below(limit + 1)
+                                        : random.below(std::min<std::size_t>(limit, 2000) + 1);
+          const std::string value(bytes, static_cast<char>('a' + random.below(26)));
+          all.push_back({log.append("", value), "", value});
+        }
+        BOOST_REQUIRE(log.read_all() == all);
+        if (random.below(2) == 0) {
+          log.close();
+        } else {
+          log.crash();
+        }
+      }
+    }
+  }
+}
+
+// No segment was begun, the first has a high number, and there is a staging file.
+BOOST_AUTO_TEST_CASE(opening_looks_for_no_segments_before_the_first) {
+  log_in_scratch log(fsync_policy::os());
+  std::filesystem::create_directory(log.options.dir);
+  std::filesystem::permissions(log.options.dir, std::filesystem::perms::owner_all);
+  format::log_identity identity;
+  identity.log[0] = 7;
+  identity.first_segment_id = identity.last_segment_id = 100'000;
+  std::string bytes(format::log_identity_bytes, 0);
+  format::store_log_identity(reinterpret_cast<std::byte*>(bytes.data()), identity);
+  write_file(log.options.dir / "log", bytes);
+  write_file(log.file_of(100'000), std::string(small_segment, 0));
+  write_file(log.options.dir / "staging", std::string(1 << 20, 'x'));
+  const auto began = std::chrono::steady_clock::now();
+  log.open();
+  const auto took = std::chrono::steady_clock::now() - began;
+  BOOST_TEST((took < std::chrono::seconds(2)));
+  log.append("key", "value");
+  log.close();
+}
+
+// FORMAT.md, recovery, row 8: no torn tail.
+BOOST_AUTO_TEST_CASE(a_frame_of_a_later_version_at_the_end_is_not_cut_off) {
+  log_in_scratch log;
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  log.append("key", "value");
+  log.append("later", "value");
+  const std::uint64_t end = log->current_position().offset;
+  log.crash();
+  // The last record becomes a frame of kind 9, whose sum is right.
+  std::string bytes = bytes_of_file(log.file_of(1));
+  const std::uint64_t at = format::segment_header_bytes + 40;
+  BOOST_REQUIRE_LT(at, end);
+  auto* const data = reinterpret_cast<std::byte*>(bytes.data());
+  const auto identity = format::check_segment_header({data, bytes.size()}).header;
+  format::frame_header header = format::load_frame_header(data + at);
+  for (std::uint64_t next = format::segment_header_bytes;
+       (header = format::load_frame_header(data + next),
+       next + format::frame_bytes(header.length)) < end;) {
+    next += format::frame_bytes(header.length);
+    if (next + format::frame_bytes(format::load_frame_header(data + next).length) >= end) {
+      header = format::load_frame_header(data + next);
+      header.kind = static_cast<format::frame_kind>(9);
+      format::seal_frame(data + next, header, format::segment_seed(identity.log, 1));
+      break;
+    }
+  }
+  write_file(log.file_of(1), bytes);
+  const auto code = code_of([&] { const auto info = log.open(); });
+  BOOST_TEST(code == make_error_code(errc::unsupported_format), code.message());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace nori::wal_test

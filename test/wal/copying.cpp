@@ -221,6 +221,126 @@ BOOST_AUTO_TEST_CASE(a_copy_refuses_another_log_and_a_gap) {
              make_error_code(errc::invalid_config));
 }
 
+// The log went another way after a power cut, and deleted what its copy has of it.
+BOOST_AUTO_TEST_CASE(a_copy_whose_older_segments_went_another_way_stays_sound) {
+  log_in_scratch log;
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  for (int i = 0; i < 5; ++i) log.append("key", "value");
+  log.crash();
+  const std::filesystem::path durable = log.scratch.path() / "durable";
+  const std::filesystem::path to = log.scratch.path() / "copy";
+  std::filesystem::copy(log.options.dir, durable, std::filesystem::copy_options::recursive);
+  for (const char life : {'a', 'b'}) {
+    std::filesystem::remove_all(log.options.dir);
+    std::filesystem::copy(durable, log.options.dir, std::filesystem::copy_options::recursive);
+    log.open();
+    while (log->current_position().segment_id < 3) log.append("key", std::string(900, life));
+    if (life == 'b') {
+      run(log.io, log->delete_segments_before(log->current_position()));
+      BOOST_REQUIRE_EQUAL(log->first_position().segment_id, 3u);
+    }
+    const auto code = code_of([&] { run(log.io, copy_log(*log, to)); });
+    BOOST_TEST(!code == (life == 'a'), code.message());
+    log.crash();
+    const auto opens = code_of([&] { contents_of(log, to); });
+    BOOST_TEST(!opens, "the copy can't be read: " << opens.message());
+  }
+}
+
+// What the log has deleted since is verified in the copy, and has to be there.
+BOOST_AUTO_TEST_CASE(damage_in_what_only_the_copy_still_has_is_told) {
+  for (const bool missing : {false, true}) {
+    log_in_scratch log;
+    log.options.segment_bytes_max = small_segment;
+    log.open();
+    while (log->current_position().segment_id < 4) log.append("key", std::string(900, 'v'));
+    const std::filesystem::path to = log.scratch.path() / "copy";
+    run(log.io, copy_log(*log, to));
+    run(log.io, log->delete_segments_before(log->current_position()));
+    if (missing) {
+      std::filesystem::remove(to / format::segment_file_name(2));
+    } else {
+      flip_bit(to / format::segment_file_name(2), 20000);
+    }
+    log.append("key", "more");
+    const auto code = code_of([&] { run(log.io, copy_log(*log, to)); });
+    BOOST_TEST(!!code);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_copy_that_was_appended_to_is_not_overwritten) {
+  log_in_scratch log;
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  for (int i = 0; i < 5; ++i) log.append("key", "value");
+  const std::filesystem::path to = log.scratch.path() / "copy";
+  run(log.io, copy_log(*log, to));
+  {
+    config how(to);
+    how.segment_bytes_max = small_segment;
+    how.buffer_bytes_max = small_segment;
+    how.fsync = fsync_policy::always();
+    wal::opened opened = run(log.io, wal::open(how));
+    record_view what;
+    what.key = "acknowledged in the copy";
+    run(log.io, opened.log.append(what));
+    run(log.io, opened.log.close());
+  }
+  BOOST_REQUIRE(contents_of(log, to).size() == 6u);
+  const auto code = code_of([&] { run(log.io, copy_log(*log, to)); });
+  BOOST_TEST(code == errc::invalid_config, code.message());
+  BOOST_TEST(contents_of(log, to).size() == 6u);
+}
+
+// So that whoever copies begins again.
+BOOST_AUTO_TEST_CASE(a_copy_tells_of_a_deleted_segment_as_such) {
+  log_in_scratch log;
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  while (log->current_position().segment_id < 4) log.append("key", std::string(900, 'v'));
+  config how(log.options.dir);
+  how.access = access::read_only;
+  wal::opened beside = run(log.io, wal::open(how));
+  run(log.io, log->delete_segments_before(log->current_position()));
+  const auto code =
+      code_of([&] { run(log.io, copy_log(beside.log, log.scratch.path() / "copy")); });
+  BOOST_TEST(code == make_error_code(errc::position_not_found), code.message());
+}
+
+// The first write of a segment was torn by a power cut within its header.
+BOOST_AUTO_TEST_CASE(a_torn_header_of_the_newest_segment_is_no_damage) {
+  log_in_scratch log;
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  while (log->current_position().segment_id < 2) log.append("key", std::string(900, 'v'));
+  log.crash();
+  const std::string header = bytes_of_file(log.file_of(2)).substr(0, 512);
+  BOOST_REQUIRE(std::filesystem::exists(log.file_of(3)));
+  // Sector 0 of the header arrived (of segment 2's, as 3's would be alike), the others did not.
+  overwrite(log.file_of(3), 0, header);
+  inspect_options how;
+  how.every_byte = true;
+  const log_report report = run(log.io, inspect_log(log.options.dir, how));
+  BOOST_TEST(report.refusal == "");
+  BOOST_TEST(report.sound());
+  const recovery_info opened = log.open();
+  BOOST_TEST(!opened.corruption_detected);
+}
+
+// A file of a far number, as a slip of an operator leaves it.
+BOOST_AUTO_TEST_CASE(a_large_gap_is_told_of_within_bounds) {
+  log_in_scratch log;
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  log.append("key", "value");
+  log.close();
+  std::filesystem::copy_file(log.file_of(1), log.file_of(400'000));
+  const log_report report = run(log.io, inspect_log(log.options.dir, {}));
+  BOOST_TEST(!report.sound());
+  BOOST_TEST(report.segments.size() < 2000u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace nori::wal_test

@@ -212,6 +212,30 @@ BOOST_AUTO_TEST_CASE(a_read_only_file_system_can_be_read) {
   log.close();
 }
 
+// Another process reads while the writer deletes, and uses the files again.
+BOOST_AUTO_TEST_CASE(a_reader_in_another_process_is_told_of_deletion_and_not_of_damage) {
+  log_in_scratch log;
+  log.options.segment_bytes_max = small_segment;
+  log.open();
+  for (int i = 0; i < 150; ++i)
+    log.append("key", std::string(1000, static_cast<char>('a' + i % 26)));
+  BOOST_REQUIRE(log->current_position().segment_id >= 3);
+  config how(log.options.dir);
+  how.access = access::read_only;
+  wal::opened beside = run(log.io, wal::open(how));
+  read_options small;
+  small.read_bytes = 4096;
+  reader reading = beside.log.read_from(position{}, small);
+  for (int i = 0; i < 3; ++i) BOOST_REQUIRE(run(log.io, reading.next()));
+  run(log.io, log->delete_segments_before(log->current_position()));
+  for (int i = 0; i < 200; ++i) log.append("new", std::string(1000, 'n'));
+  std::size_t got = 3;
+  const auto code = code_of([&] {
+    while (run(log.io, reading.next())) ++got;
+  });
+  BOOST_TEST(code != make_error_code(errc::corruption));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace nori::wal_test

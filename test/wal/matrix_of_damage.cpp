@@ -451,6 +451,25 @@ BOOST_AUTO_TEST_CASE(hostile_bytes_end_in_an_error_or_in_a_prefix) {
   }
 }
 
+// A segment has its header's bytes before it has its name: that can't be a crash.
+BOOST_AUTO_TEST_CASE(a_newest_segment_cut_within_its_header_is_refused) {
+  for (const std::uint64_t bytes : {0, 100, 4096, 8191}) {
+    log_in_scratch log;
+    log.options.segment_bytes_max = small_segment;
+    log.open();
+    while (log->current_position().segment_id < 2) log.append("key", std::string(900, 'v'));
+    log.close();
+    std::filesystem::resize_file(log.file_of(2), bytes);
+    std::string why;
+    BOOST_TEST(code_of([&] { log.open(); }, &why) == errc::corruption);
+    BOOST_TEST(why.find("is truncated: it has " + std::to_string(bytes)) != std::string::npos, why);
+    log.options.recovery = recovery_mode::salvage;
+    log.open();
+    log.append("key", "value");
+    log.close();
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace nori::wal_test
