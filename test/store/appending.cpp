@@ -1,6 +1,9 @@
+#include <iostream>
+
 #include <nori/error.hpp>
 
 #include "store/store_test.hpp"
+#include "support/allocations.hpp"
 
 namespace nori::store_test {
 namespace {
@@ -117,6 +120,62 @@ BOOST_AUTO_TEST_CASE(a_repeat_is_recognised_after_reopening_also_behind_the_star
   }
 }
 
+// Done, in doubt, and repeated: that a required stream has gone on since does not undo it.
+BOOST_AUTO_TEST_CASE(a_repeat_is_recognised_whatever_its_required_streams_have_become) {
+  for (const bool required_first : {false, true}) {
+    for (const expected_revision& expected :
+         {expected_revision::no_stream(), expected_revision::any()}) {
+      store_in_scratch store;
+      store.open();
+      store.append("course", expected_revision::any(), "opened", "");
+      const std::array<event_view, 1> joined{event_view{.type = "joined", .id = id_of(1)}};
+      append_request request;
+      if (required_first) request.require("course", expected_revision::exact(0));
+      request.to("student", expected, joined);
+      if (!required_first) request.require("course", expected_revision::exact(0));
+      const append_result first = store.append(request);
+      BOOST_REQUIRE(first.has_value());
+      store.append("course", expected_revision::any(), "changed", "");
+      const append_result again = store.append(request);
+      BOOST_TEST_INFO("required_first " << required_first);
+      BOOST_REQUIRE(again.has_value());
+      BOOST_TEST(again->repeated);
+      BOOST_TEST(again->first_global_position == first->first_global_position);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_repeat_is_recognised_where_its_first_part_has_no_ids) {
+  store_in_scratch store;
+  store.open();
+  const std::array<event_view, 1> one{event_view{.type = "t", .id = id_of(1)}};
+  append_request request;
+  request.require("a", expected_revision::no_stream()).to("b", expected_revision::no_stream(), one);
+  BOOST_REQUIRE(store.append(request).has_value());
+  store.append("a", expected_revision::any(), "t", "");
+  const append_result again = store.append(request);
+  BOOST_REQUIRE(again.has_value());
+  BOOST_TEST(again->repeated);
+}
+
+// Also where the older ones are read only after some were added.
+BOOST_AUTO_TEST_CASE(the_newest_ids_are_remembered_after_reopening) {
+  store_in_scratch store;
+  store.options.repeat_window_events = 4;
+  store.open();
+  for (std::uint8_t number = 1; number <= 4; ++number) {
+    store.append("old", expected_revision::any(), {with_id(number)});
+  }
+  store.close_and_open();
+  // That a revision is expected needs no ids; that any will do has the older ones read.
+  store.append("new", expected_revision::no_stream(), {with_id(10)});
+  store.append("new", expected_revision::any(), {with_id(11)});
+  const append_result again = store.append("new", expected_revision::any(), {with_id(10)});
+  BOOST_REQUIRE(again.has_value());
+  BOOST_TEST(again->repeated);
+  BOOST_TEST(store.read_stream("new").size() == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(several_streams_are_appended_to_at_once_or_not_at_all) {
   store_in_scratch store;
   store.open();
@@ -203,6 +262,32 @@ BOOST_AUTO_TEST_CASE(what_is_not_allowed_is_refused_by_name_and_nothing_is_appen
       boost::system::system_error);
   BOOST_TEST(store.read_all().empty());
   BOOST_TEST(store->next_global_position() == 0u);
+}
+
+// What is refused for its size is not encoded first.
+BOOST_AUTO_TEST_CASE(an_append_that_is_too_large_takes_no_memory) {
+  if (!nori::test::allocated_bytes()) {
+    std::cout << "SKIP an_append_that_is_too_large_takes_no_memory: a sanitizer has its own "
+                 "operator new\n";
+    return;
+  }
+  store_in_scratch store;
+  store.options.log.segment_bytes_max = std::size_t{1} << 20;
+  store.open();
+  store.append("a", expected_revision::any(), "t", "");
+  const std::string text(metadata_bytes_max, 'm');
+  const std::array<std::string_view, 1> tags{std::string_view(text).substr(0, tag_bytes_max)};
+  const std::vector<event_view> annotated(500, event_view{.type = "t", .metadata = text});
+  const std::vector<event_view> tagged(5000, event_view{.type = "t", .tags = tags});
+  for (const auto& events : {annotated, tagged}) {
+    const std::span<const event_view> all(events);
+    const std::uint64_t before = nori::test::allocated_bytes().value();
+    BOOST_CHECK_EXCEPTION(run(store.io, store->append("a", expected_revision::any(), all)),
+                          boost::system::system_error,
+                          [](const auto& error) { return error.code() == errc::batch_too_large; });
+    BOOST_TEST(nori::test::allocated_bytes().value() - before < std::size_t{64} << 10);
+  }
+  BOOST_TEST(store->next_global_position() == 1u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

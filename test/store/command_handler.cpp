@@ -380,6 +380,23 @@ BOOST_AUTO_TEST_CASE(deleted_events_are_replaced_by_a_snapshot_or_missed_loudly)
   BOOST_TEST((code_of([&] { (void)state_of("1"); }) == errc::position_not_found));
 }
 
+// Nothing depends on what is cached but time.
+BOOST_AUTO_TEST_CASE(a_cached_state_is_no_obstacle_where_a_snapshot_has_what_was_deleted) {
+  open_snapshots();
+  (void)handle("1", bank::open{"ann", 0});
+  for (int i = 0; i < 3; ++i) (void)handle("1", deposit{1});
+  {
+    handler another(events, options);
+    for (int i = 0; i < 10; ++i) {
+      (void)run(io, another.handle("1", deposit{1}, command_options()));
+    }
+  }
+  events.first = 10;  // the snapshot has revisions 0 to 9
+  BOOST_TEST(state_of("1").cents == 13);
+  BOOST_TEST(handle("1", deposit{1}).has_value());
+  BOOST_TEST(state_of("1").cents == 14);
+}
+
 BOOST_AUTO_TEST_CASE(a_snapshot_that_cant_be_saved_is_no_error_of_the_command) {
   open_snapshots();
   (void)handle("1", bank::open{"ann", 0});

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,13 @@
 #include <nori/store/prometheus.hpp>
 
 #include "store/store_test.hpp"
+#include "support/code_of.hpp"
 #include "support/files.hpp"
 
 namespace nori::store_test {
 namespace {
 
+using nori::test::code_of;
 using counts = std::map<std::string, std::uint64_t>;
 
 view_definition<counts> by_stream() {
@@ -205,6 +208,60 @@ BOOST_AUTO_TEST_CASE(closing_the_store_ends_what_follows_it) {
     BOOST_CHECK_EXCEPTION(each->get(), boost::system::system_error,
                           [](const auto& error) { return error.code() == errc::closed; });
   }
+}
+
+// It waits for the next event in a coroutine of its own: what ends the outer one has to reach that.
+BOOST_AUTO_TEST_CASE(every_type_of_cancellation_ends_a_projection_over_a_store) {
+  random_source random;
+  for (const auto type : {asio::cancellation_type::terminal, asio::cancellation_type::partial,
+                          asio::cancellation_type::total}) {
+    asio::cancellation_signal cancel;
+    world in;
+    in.append_some(random, 1);
+    projection<counts> view(*in, counts_named(), by_stream());
+    task<void> work(in.io.get_executor(), view.run(), cancel.slot());
+    // Saved since there was nothing else to do: now it waits for nothing but an event.
+    run_until(in.io,
+              [&] { return in.shows("nori_projection_saves_total{name=\"by-stream\"} 1\n"); });
+    in.io.restart();
+    in.io.poll();
+    cancel.emit(type);
+    run_until(in.io, [&] { return work.done(); });
+    BOOST_TEST((code_of([&] { work.get(); }) == asio::error::operation_aborted));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_rebuild_that_failed_is_done_by_the_next_run) {
+  random_source random;
+  world in;
+  in.append_some(random, 10);
+  bool fails = false;
+  std::uint64_t step = 1;
+  const auto how =
+      saved_as_json(view_definition<std::uint64_t>([&](std::uint64_t& sum, const recorded_event&) {
+        if (fails) throw std::runtime_error("for now");
+        sum += step;
+      }));
+  projection<std::uint64_t> view(*in, counts_named(), how);
+  const auto sum = [&] { return view.read([](std::uint64_t of, auto) { return of; }); };
+  const auto run_to_the_end = [&] {
+    asio::cancellation_signal cancel;
+    task<void> work(in.io.get_executor(), view.run(), cancel.slot());
+    run(in.io, view.wait_for(in.last));
+    run_until(in.io, [&] { return !view.rebuilding(); });
+    cancel.emit(asio::cancellation_type::terminal);
+    run_until(in.io, [&] { return work.done(); });
+  };
+  run_to_the_end();
+  BOOST_TEST(sum() == 10u);
+  step = 2;
+  fails = true;
+  view.rebuild();
+  BOOST_TEST((code_of([&] { run(in.io, view.run()); }) == errc::fold_failed));
+  fails = false;
+  in.append_some(random, 1);
+  run_to_the_end();
+  BOOST_TEST(sum() == 22u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

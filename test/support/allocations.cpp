@@ -13,6 +13,7 @@
 
 namespace nori::test {
 std::optional<std::size_t> allocations() noexcept { return std::nullopt; }
+std::optional<std::uint64_t> allocated_bytes() noexcept { return std::nullopt; }
 bool memory_can_run_out() noexcept { return false; }
 void let_memory_run_out(std::uint64_t, std::uint64_t) noexcept {}
 std::uint64_t give_memory() noexcept { return 0; }
@@ -24,14 +25,16 @@ std::uint64_t allocations_failed() noexcept { return 0; }
 namespace {
 
 std::atomic<std::size_t> count{0};
+std::atomic<std::uint64_t> bytes_in_all{0};
 std::atomic<bool> armed{false};
 std::atomic<std::uint64_t> asked{0};
 std::atomic<std::uint64_t> failed{0};
 std::atomic<std::uint64_t> fails_at{0};
 std::atomic<std::uint64_t> failures_left{0};
 
-void note_allocation(std::size_t /*bytes*/) {
+void note_allocation(std::size_t bytes) {
   count.fetch_add(1, std::memory_order_relaxed);
+  bytes_in_all.fetch_add(bytes, std::memory_order_relaxed);
   if (!armed.load(std::memory_order_relaxed) || nori::testing::granted_memory::given()) return;
   const std::uint64_t number = asked.fetch_add(1, std::memory_order_relaxed) + 1;
   const std::uint64_t first = fails_at.load(std::memory_order_relaxed);
@@ -47,6 +50,10 @@ void note_allocation(std::size_t /*bytes*/) {
 namespace nori::test {
 
 std::optional<std::size_t> allocations() noexcept { return count.load(std::memory_order_relaxed); }
+
+std::optional<std::uint64_t> allocated_bytes() noexcept {
+  return bytes_in_all.load(std::memory_order_relaxed);
+}
 
 bool memory_can_run_out() noexcept { return true; }
 

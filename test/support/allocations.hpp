@@ -10,6 +10,8 @@ namespace nori::test {
 
 /// Counts the calls of operator new on every thread; nothing where a sanitizer has its own.
 [[nodiscard]] std::optional<std::size_t> allocations() noexcept;
+/// How many bytes they asked for in all.
+[[nodiscard]] std::optional<std::uint64_t> allocated_bytes() noexcept;
 
 /// How often memory runs out.
 inline constexpr std::uint64_t once = 1;
