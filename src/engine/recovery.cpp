@@ -105,8 +105,8 @@ catalog judge_files(std::vector<segment_file> files, const format::log_identity&
       fail(i, format::segment_file_name(expected) + " is missing");
       return result;
     }
-    if (files[i].bytes < format::segment_header_bytes) {
-      // It has them before it has its name.
+    if (files[i].id <= identity.last_segment_id && files[i].bytes < format::segment_header_bytes) {
+      // It has them before it has its name, and its name before it is counted.
       fail(i, name + " is truncated: it has " + std::to_string(files[i].bytes) +
                   " bytes, and its header takes " + std::to_string(format::segment_header_bytes));
       return result;
