@@ -84,7 +84,7 @@ class opening {
   bool identity_there_ = false;
   engine::catalog catalog_;
   std::vector<std::byte> staging_;  ///< twice over, so that no frame wraps
-  bool keeps_staging_ = false;  ///< salvage: it may hold what is not in the log any more
+  bool keeps_staging_ = false;      ///< salvage: it may hold what is not in the log any more
   std::vector<staged_piece> staged_;
   log_end end_;
   std::uint64_t records_before_ = 0;  ///< in deleted segments
