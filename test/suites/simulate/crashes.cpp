@@ -90,6 +90,12 @@ void crashing_log::step() {
       break;
     case 4:
       for (std::size_t i = random.below(6); i != 0; --i) world_.append(some_records());
+      if (random.one_in(10)) {
+        // More than the buffer holds.
+        for (std::size_t i = 0; i != 10; ++i) {
+          world_.append({std::to_string(next_value_++) + ' ' + random.text(8000)});
+        }
+      }
       break;
     case 5:
       world_.sync();

@@ -1,10 +1,12 @@
 // Faults in what was acknowledged: flipped bits, zeroed, overwritten and misplaced blocks, files
-// that are missing, cut short, foreign or in each other's place. The log is closed, so that
-// everything in it is vouched for: opening or reading says what is wrong, or all of it is there.
+// that are missing, cut short, foreign or in each other's place. Either the log was closed, so that
+// everything in it is vouched for; or it was killed while its buffer was full, and what was synced
+// before the last append is. Opening or reading says what is wrong, or all of that is there.
 
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <span>
 
@@ -22,6 +24,7 @@ using testing::simulated_disk;
 
 constexpr std::uint64_t block_bytes = 4096;
 constexpr std::uint64_t sector_bytes = 512;
+constexpr std::size_t steps_max = 100'000;
 
 config with(const simulated_disk& disk, config settings) {
   settings.storage = disk.storage();
@@ -271,9 +274,105 @@ void closed_log::try_fault() {
   }
 }
 
+/// A log under os or batch whose writers outpace the disk, killed behind a sync.
+class killed_log {
+ public:
+  killed_log(std::uint64_t seed, figures& counted)
+      : world_(seed, seed % 4 == 1 ? fsync_policy::os()
+                                   : fsync_policy::batch(std::chrono::milliseconds(5))),
+        random_(~seed),
+        counted_(counted) {
+    world_.open();
+    for (std::size_t syncs = 1 + world_.random.below(4); syncs != 0; --syncs) {
+      const std::size_t before = world_.model.durable;
+      while (world_.model.written == before) step();
+      world_.sync();
+      for (std::size_t steps = 0; world_.model.durable == before; ++steps) {
+        must(steps != steps_max, "a sync never ends while others append");
+        step();
+      }
+    }
+    durable_ = world_.model.durable;
+    // What is laid from here on says how far the sync went.
+    for (const std::size_t before = world_.model.written; world_.model.written == before;) step();
+    for (std::size_t more = world_.random.below(300); more != 0; --more) step();
+    killed_.emplace(world_.disk.after_kill(random_()));
+    simulated_disk copied = killed_->after_kill(random_());
+    sound_ = recover(copied, probe_, with(copied, world_.settings()));
+    durable_records_ = world_.model.records_of(durable_);
+    must(sound_.records.size() >= durable_records_, "a kill lost something");
+  }
+
+  void try_fault();
+
+ private:
+  void check(simulated_disk& damaged, bool changed);
+  // There is always somebody who waits for room.
+  void step() {
+    while (world_.running() < 24) {
+      values batch(1 + world_.random.below(3));
+      for (std::string& each : batch) {
+        each = world_.random.text(world_.random.below(world_.random.one_in(2) ? 9000 : 400));
+      }
+      world_.append(std::move(batch));
+    }
+    if (!world_.run_some(1)) world_.disk.advance(std::chrono::milliseconds(1));
+  }
+
+  log_world world_;
+  coin random_;
+  figures& counted_;
+  asio::io_context probe_;
+  std::optional<simulated_disk> killed_;
+  found_log sound_;
+  std::size_t durable_ = 0;
+  std::size_t durable_records_ = 0;
+};
+
+void killed_log::try_fault() {
+  const position at = sound_.at[random_.below(durable_records_)];
+  const std::filesystem::path file =
+      std::filesystem::path("log") / format::segment_file_name(at.segment_id);
+  simulated_disk damaged = killed_->after_kill(random_());
+  const std::string bytes = damaged.bytes_of(file);
+  const std::uint64_t offset = at.offset + random_.below(40);
+  if (random_.one_in(2)) {
+    damaged.flip_bit(file, offset, static_cast<unsigned>(random_.below(8)));
+  } else {
+    damaged.overwrite(file, offset / sector_bytes * sector_bytes, std::string(sector_bytes, '\0'));
+  }
+  ++counted_["faults"];
+  try {
+    check(damaged, damaged.bytes_of(file) != bytes);
+  } catch (const violation& broken) {
+    throw violation("damage in segment " + std::to_string(at.segment_id) + " at " +
+                    std::to_string(offset) + " of a killed log: " + broken.what());
+  }
+}
+
+void killed_log::check(simulated_disk& damaged, bool changed) {
+  try {
+    const found_log found = recover(damaged, probe_, with(damaged, world_.settings()));
+    must(found.records.size() <= sound_.records.size() &&
+             std::equal(found.records.begin(), found.records.end(), sound_.records.begin()),
+         "something was made up");
+    must(found.records.size() >= durable_records_, "synced records were cut off silently");
+    ++counted_["harmless"];
+  } catch (const system_error& refused) {
+    must(refused.code() == errc::corruption, "damage is reported as something else");
+    must(changed, "a false alarm");
+    ++counted_["refused"];
+  }
+}
+
 }  // namespace
 
 void damage(std::uint64_t seed, figures& counted) {
+  if (seed % 2 == 1) {
+    killed_log log(seed, counted);
+    for (int i = 0; i != 100; ++i) log.try_fault();
+    return;
+  }
   closed_log log(seed, counted);
   for (int i = 0; i != 200; ++i) log.try_fault();
 }

@@ -96,6 +96,14 @@ std::size_t log_model::prefix_from(std::size_t start, const values& found) const
   return count;
 }
 
+std::size_t log_model::records_of(std::size_t count) const {
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i != count; ++i) {
+    if (!batches[i].absent) sum += batches[i].records.size();
+  }
+  return sum;
+}
+
 void log_model::go_on_with(std::size_t count, std::size_t start) {
   batches.resize(count);
   batches.erase(batches.begin(), batches.begin() + static_cast<std::ptrdiff_t>(start));

@@ -38,6 +38,8 @@ struct log_model {
   /// prefix of them.
   /// Of those that may be gone the first ones may be missing; `start` becomes their number.
   [[nodiscard]] std::size_t prefix(const values& found, std::size_t* start = nullptr) const;
+  /// How many records the first `count` batches have that are there.
+  [[nodiscard]] std::size_t records_of(std::size_t count) const;
   /// The log goes on with the first `count` but for the first `start`, all of which are durable.
   void go_on_with(std::size_t count, std::size_t start = 0);
 
@@ -72,6 +74,8 @@ class log_world {
   [[nodiscard]] bool settle(std::chrono::seconds patience);
   /// The log is dropped (after a crash of the disk), and everything that hangs on it ends.
   void drop();
+  /// Appends, syncs and deletions that have not ended.
+  [[nodiscard]] std::size_t running() const noexcept { return running_; }
   [[nodiscard]] bool is_open() const noexcept { return log_.has_value(); }
   [[nodiscard]] wal& log() { return *log_; }
 
