@@ -198,6 +198,22 @@ BOOST_AUTO_TEST_CASE(a_truncated_segment_is_found_by_its_successor) {
   }
 }
 
+// It has its header's bytes before it has its name, and its name before it is counted.
+BOOST_AUTO_TEST_CASE(a_counted_segment_that_is_shorter_than_a_header_is_truncated) {
+  for (const std::uint64_t bytes : {0, 4096, 8191}) {
+    files all = sound_files();
+    all.back().bytes = bytes;
+    all.back().header.verdict = bytes < 4096 ? header_verdict::zero : header_verdict::valid;
+    BOOST_TEST(names(judge_files(all, identity()), 7, "is truncated: it has"));
+    files ahead = sound_files();
+    ahead.push_back(unbegun_file(8));
+    ahead.back().bytes = bytes;
+    BOOST_TEST(names(judge_files(ahead, identity(8)), 8, "is truncated: it has"));
+    // A crash came before it was counted.
+    BOOST_TEST((ids(judge_files(ahead, identity()).unbegun) == id_list{8}));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_later_version_is_refused_by_name_wherever_it_is) {
   for (std::size_t i = 0; i != segment_count; ++i) {
     files all = sound_files();

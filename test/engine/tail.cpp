@@ -419,6 +419,43 @@ BOOST_AUTO_TEST_CASE(frames_are_adopted_into_the_segment_that_is_there) {
   BOOST_TEST(to.end.extents().size() == from.end.extents().size());
 }
 
+// A log that goes on with a segment whose limits are not those of now: the next record begins one.
+BOOST_AUTO_TEST_CASE(a_segment_that_is_to_end_has_a_frame_for_its_successor_to_name) {
+  for (const bool with_frame : {false, true}) {
+    for (const bool new_epoch : {false, true}) {
+      memory_log log;
+      log.end.begin_epoch(9);
+      log.end.begin_segment(1, 0);
+      if (with_frame) lay(log.end, {"first"}, 0);
+      log.submit();
+      BOOST_TEST(!log.end.demand_of(100).rotates);
+      if (new_epoch) log.end.begin_epoch(10);
+      log.end.end_segment();
+      const auto demand = log.end.demand_of(100);
+      BOOST_TEST(demand.rotates);
+      const stream_offset before = log.end.head();
+      log.end.finish_segment();
+      // The frame of the epoch, where there is no other.
+      const bool laid = log.end.head() != before;
+      BOOST_TEST(laid == (!with_frame && new_epoch));
+      if (!with_frame && !new_epoch) continue;
+      log.end.begin_segment(2, 0);
+      BOOST_TEST(log.end.head() - before + 100 == demand.bytes);
+      BOOST_TEST(!log.end.demand_of(100).rotates);
+      lay(log.end, {"second"}, 0);
+      log.submit();
+      BOOST_TEST(read_back(log.written).back().value == "second");
+    }
+  }
+  // A log without segments begins its first one in any case.
+  memory_log none;
+  none.end.begin_epoch(1);
+  none.end.end_segment();
+  none.end.finish_segment();
+  BOOST_TEST(none.end.head() == 0u);
+  BOOST_TEST(none.end.demand_of(100).rotates);
+}
+
 BOOST_AUTO_TEST_CASE(cancelling_counts_records_alone) {
   memory_log log;
   log.end.begin_epoch(9);
