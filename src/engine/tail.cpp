@@ -165,18 +165,15 @@ void tail::cancel(stream_offset from, stream_offset to) noexcept {
   assert(from < to && to <= head());
   auto where =
       std::find_if(extents_.begin(), extents_.end(), [&](const extent& e) { return from < e.end; });
+  assert(to <= where->end);
+  const std::uint32_t seed = format::segment_seed(settings_.log, where->segment_id);
   std::uint64_t cancelled = 0;
   for (stream_offset at = from; at < to;) {
-    if (at == where->end) {
-      at = (++where)->base + segment_header_bytes;
-      take_records_before(*where, cancelled);
-      continue;
-    }
     frame_header header = format::load_frame_header(ring_at(at));
     if (header.kind == frame_kind::record) ++cancelled;
     header.kind = frame_kind::filler;
     header.flags = 0;
-    format::seal_frame(ring_at(at), header, format::segment_seed(settings_.log, where->segment_id));
+    format::seal_frame(ring_at(at), header, seed);
     at += frame_bytes(header.length);
   }
   for (++where; where != extents_.end(); ++where) take_records_before(*where, cancelled);

@@ -108,8 +108,9 @@ class tail {
     return format::frame_header_bytes * (pending_epoch_ != 0 ? 2 : 1);
   }
 
-  /// Turns the frames in [from, to), which are not submitted, into fillers. What lies behind them
-  /// is chained anew by the next frame that is laid, or by chain_anew(): once for many.
+  /// Turns the frames in [from, to), which are of one segment and not submitted, into fillers. What
+  /// lies behind them is chained anew by the next frame that is laid, or by chain_anew(): once for
+  /// many.
   void cancel(stream_offset from, stream_offset to) noexcept;
   /// To be called before anything that was laid is written. Linear in what lies between the first
   /// frame that was cancelled and the head.
