@@ -88,11 +88,11 @@ BOOST_AUTO_TEST_CASE(a_power_cut_after_a_kill_leaves_a_log_that_opens_and_reads)
       if (i % 16 == 9) world.sync();
       for (unsigned handlers = 0; handlers != 4; ++handlers) {
         world.run_some(1);
-        looks.look();
+        if (random.below(10) < test::scaled(10)) looks.look();
       }
     }
     BOOST_TEST(world.log().current_position().segment_id >= 3u);
-    BOOST_TEST(looks.kills > 50u);
+    BOOST_TEST(looks.kills > test::scaled(50));
     BOOST_TEST_MESSAGE(looks.kills << " kills, " << looks.cuts << " power cuts");
   }
 }
@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE(what_is_left_after_deleting_is_a_log_by_itself) {
         world.delete_old();
         ++deletions;
         for (unsigned handlers = 0; handlers != 50; ++handlers) {
-          if (handlers % 5 == 0) looks.look();
+          if (handlers % 5 == 0 && random.below(10) < test::scaled(10)) looks.look();
           if (!world.run_some(1)) world.disk.advance(std::chrono::milliseconds(5));
         }
       }
