@@ -221,6 +221,9 @@ asio::awaitable<void> opening::forget_lost_events() {
     try {
       const std::optional<std::uint64_t> through = co_await core_->derived_.peek(name);
       if (!through || *through < next_global_) continue;
+      // Whether that is what was saved: damage is for whoever loads it.
+      const loaded_derived whole = co_await core_->derived_.load(name);
+      if (whole.verdict != derived_verdict::valid) continue;
       // Whoever has handled more has handled what is left. A view has more in it than that.
       if (next_global_ != 0 && is_checkpoint_file(name)) {
         nori::derived last(next_global_ - 1, 0, {});

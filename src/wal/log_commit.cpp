@@ -335,7 +335,8 @@ void log::note_batch_end_locked(bool asked) noexcept {
 
 void log::want_sync_locked() noexcept {
   commit_.want_sync(tail_.head());
-  if (commit_.durable() < tail_.head()) note_batch_end_locked(true);
+  // What is durable already may not be known to end with a batch.
+  if (settled_ < tail_.head()) note_batch_end_locked(true);
 }
 
 void log::collect_satisfied_locked(wake_list& wake) {

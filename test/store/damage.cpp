@@ -189,6 +189,21 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_events_that_salvage_took_is_not_believed_la
   BOOST_TEST(!run(store.io, store->load_derived("view")).has_value());
 }
 
+// Damage must not make a checkpoint one of a later event, which salvage could have taken.
+BOOST_AUTO_TEST_CASE(a_damaged_checkpoint_is_absent_wherever_it_seems_to_point) {
+  for (std::uint64_t bit = 0; bit != 64; ++bit) {
+    store_in_scratch store(fsync_policy::always());
+    store.open();
+    for (int i = 0; i < 5; ++i) store.append("a", expected_revision::any(), "t", "");
+    run(store.io, store->save_checkpoint("reader", 2));
+    store.close();
+    nori::test::flip_bit(store.options.log.dir / "checkpoint-reader", 32 + bit / 8,
+                         static_cast<unsigned>(bit % 8));
+    store.open();
+    BOOST_TEST(!run(store.io, store->load_checkpoint("reader")).has_value(), "bit " << bit);
+  }
+}
+
 // A list that is being read lives on when its index moves from memory to a file.
 BOOST_AUTO_TEST_CASE(reading_goes_on_through_rotation) {
   random_source random;

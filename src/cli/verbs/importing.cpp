@@ -227,7 +227,10 @@ asio::awaitable<void> import_lines(std::istream* from, importer* into, std::uint
     ++number;
     done += line.size() + 1;
     (*progress)(std::min(done, total), total);
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) {
+      if (!into->in_batch()) whole = number;
+      continue;
+    }
     std::string refused;
     int status = status_failed;
     try {
