@@ -299,6 +299,33 @@ BOOST_AUTO_TEST_CASE(what_export_writes_import_makes_again) {
   BOOST_TEST(has(wrong.error, "line 2: "));
 }
 
+BOOST_AUTO_TEST_CASE(records_are_not_imported_into_an_event_store) {
+  bench_of_an_operator with;
+  event_store store = with.open_store("events");
+  with.fill(store);
+  with.close(store);
+  const std::string before = with.nori("streams events").out;
+  write_file(with.at("dump"), "{\"key\":\"a\",\"value\":\"1\"}\n");
+  const called refused = with.nori("import events dump");
+  BOOST_TEST(refused.status == 1);
+  BOOST_TEST(has(refused.error, "is an event store, and these are records"), refused.error);
+  BOOST_TEST(with.nori("streams events").out == before);
+}
+
+// Whoever imports again from the line that is named loses nothing of a batch and doubles nothing.
+BOOST_AUTO_TEST_CASE(an_import_that_fails_within_a_batch_names_where_the_batch_begins) {
+  bench_of_an_operator with;
+  const std::string first = "{\"key\":\"first\",\"value\":\"1\"}\n";
+  const std::string batch = "{\"key\":\"a\",\"value\":\"1\",\"batch_continues\":true}\n";
+  write_file(with.at("dump"), first + batch + "nonsense\n");
+  const called wrong = with.nori("import new dump");
+  BOOST_TEST(wrong.status == 1);
+  BOOST_TEST(has(wrong.error, "line 3: "), wrong.error);
+  BOOST_TEST(has(wrong.error, "import again from line 2 on"), wrong.error);
+  const auto lines = with.nori("cat new --json").lines();
+  BOOST_TEST(lines.size() == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(a_log_of_the_crate_nori_wal_is_imported) {
   bench_of_an_operator with;
   std::filesystem::create_directory(with.at("old"));
