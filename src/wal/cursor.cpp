@@ -271,8 +271,7 @@ asio::awaitable<void> cursor::enter(log::view into) {
     }
     if (check.verdict != format::header_verdict::valid ||
         check.header.segment_id != into.segment->id) {
-      const bool gone = co_await was_deleted();
-      if (gone) throw_error(errc::position_not_found, segment_->name + " was deleted");
+      co_await throw_if_deleted();
       throw_damaged("the segment's header is damaged");
     }
     const format::segment_header& header = check.header;
@@ -371,9 +370,13 @@ asio::awaitable<void> cursor::doubt() {
                   "position " + text_of(at_) + ": no record starts there");
     }
   }
+  co_await throw_if_deleted();
+  throw_damaged("damaged data");
+}
+
+asio::awaitable<void> cursor::throw_if_deleted() {
   const bool gone = co_await was_deleted();
   if (gone) throw_error(errc::position_not_found, segment_->name + " was deleted");
-  throw_damaged("damaged data");
 }
 
 // Whoever only reads a log is not waited for: another process may have deleted the segment, and

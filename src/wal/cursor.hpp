@@ -48,6 +48,7 @@ class cursor {
                                                   std::size_t bytes);
   /// What is wrong at at_: damage is looked at a second time, past the page cache.
   [[nodiscard]] asio::awaitable<void> doubt();
+  [[nodiscard]] asio::awaitable<void> throw_if_deleted();
   [[nodiscard]] asio::awaitable<bool> was_deleted();
   [[nodiscard]] asio::awaitable<bool> starts_a_frame(position where);
   [[noreturn]] void throw_damaged(const char* what) const;

@@ -34,6 +34,26 @@ std::vector<found> contents_of(log_in_scratch& log, const std::filesystem::path&
   return run(log.io, read_rest(&all));
 }
 
+/// A log of which a power cut leaves what was durable, and that goes on with something else.
+class log_of_two_lives : public log_in_scratch {
+ public:
+  log_of_two_lives() {
+    options.segment_bytes_max = small_segment;
+    open();
+    append_some(*this, 5);
+    crash();
+    std::filesystem::copy(options.dir, durable_, std::filesystem::copy_options::recursive);
+  }
+  void begin_life() {
+    std::filesystem::remove_all(options.dir);
+    std::filesystem::copy(durable_, options.dir, std::filesystem::copy_options::recursive);
+    open();
+  }
+
+ private:
+  const std::filesystem::path durable_ = scratch.path() / "durable";
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(inspecting_and_copying)
@@ -140,18 +160,10 @@ BOOST_AUTO_TEST_CASE(a_copy_of_a_log_in_use_has_what_was_acknowledged_and_grows_
 // A power cut takes what was copied and not durable, and the log goes on with something else, which
 // ends the segment at the same place.
 BOOST_AUTO_TEST_CASE(a_segment_that_went_another_way_since_is_copied_again) {
-  log_in_scratch log;
-  log.options.segment_bytes_max = small_segment;
-  log.open();
-  append_some(log, 5);
-  log.crash();
-  const std::filesystem::path durable = log.scratch.path() / "durable";
+  log_of_two_lives log;
   const std::filesystem::path to = log.scratch.path() / "copy";
-  std::filesystem::copy(log.options.dir, durable, std::filesystem::copy_options::recursive);
   for (const char life : {'a', 'b'}) {
-    std::filesystem::remove_all(log.options.dir);
-    std::filesystem::copy(durable, log.options.dir, std::filesystem::copy_options::recursive);
-    log.open();
+    log.begin_life();
     while (log->current_position().segment_id == 1) log.append("key", std::string(900, life));
     run(log.io, copy_log(*log, to));
     const std::vector<found> original = log.read_all();
@@ -223,18 +235,10 @@ BOOST_AUTO_TEST_CASE(a_copy_refuses_another_log_and_a_gap) {
 
 // The log went another way after a power cut, and deleted what its copy has of it.
 BOOST_AUTO_TEST_CASE(a_copy_whose_older_segments_went_another_way_stays_sound) {
-  log_in_scratch log;
-  log.options.segment_bytes_max = small_segment;
-  log.open();
-  for (int i = 0; i < 5; ++i) log.append("key", "value");
-  log.crash();
-  const std::filesystem::path durable = log.scratch.path() / "durable";
+  log_of_two_lives log;
   const std::filesystem::path to = log.scratch.path() / "copy";
-  std::filesystem::copy(log.options.dir, durable, std::filesystem::copy_options::recursive);
   for (const char life : {'a', 'b'}) {
-    std::filesystem::remove_all(log.options.dir);
-    std::filesystem::copy(durable, log.options.dir, std::filesystem::copy_options::recursive);
-    log.open();
+    log.begin_life();
     while (log->current_position().segment_id < 3) log.append("key", std::string(900, life));
     if (life == 'b') {
       run(log.io, log->delete_segments_before(log->current_position()));
